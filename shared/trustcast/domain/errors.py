@@ -1,0 +1,59 @@
+"""Every error of Trustcast.
+
+TrustcastError
+├── Rejected          the request's fault; never retried; becomes the operation's problem
+│   └── RejectedMany  all field errors of one request at once
+├── Conflict          the state forbids it
+├── NotFound          there is no such thing
+├── Unavailable       something around us is down; always retried
+└── Untrusted         a head or an answer that does not verify; the last good files stay
+
+No error here knows an HTTP status: one dictionary in the api maps them.
+"""
+
+from __future__ import annotations
+
+
+class TrustcastError(Exception):
+    """`code` is stable snake_case for scripts; `detail` says to a person what was wrong and what to do.
+
+    `detail` never repeats what was sent: an error must not carry a pasted key into a log.
+    `field` names the request's field, where one is at fault.
+    """
+
+    def __init__(self, code: str, detail: str, *, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.field = field
+
+
+class Rejected(TrustcastError):
+    """The request itself is at fault; sending it again changes nothing."""
+
+
+class RejectedMany(Rejected):
+    """Several fields are at fault: `errors` holds at least one `Rejected` each."""
+
+    def __init__(self, errors: tuple[Rejected, ...]) -> None:
+        if len(errors) == 1:
+            super().__init__(errors[0].code, errors[0].detail, field=errors[0].field)
+        else:
+            super().__init__("invalid_request", "Several fields are wrong; each is named under errors.")
+        self.errors = errors
+
+
+class Conflict(TrustcastError):
+    """The request is well formed, but what is stored forbids it."""
+
+
+class NotFound(TrustcastError):
+    """What the request names does not exist."""
+
+
+class Unavailable(TrustcastError):
+    """Something around us is down or full; nothing is lost and the work is tried again."""
+
+
+class Untrusted(TrustcastError):
+    """A head or a changes answer failed verification; whoever holds good files keeps them."""
