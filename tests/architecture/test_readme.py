@@ -1,0 +1,51 @@
+"""What the README tells a person to type exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAPERS = ["README.md", "CONTRIBUTING.md"]
+TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+
+
+def _commands(paper: str) -> list[str]:
+    return re.findall(r"(?:^ *\$? ?|`|&& )(make [a-z-]+|trustcast [a-z-]+)", (ROOT / paper).read_text(), re.MULTILINE)
+
+
+def _links(paper: str) -> list[str]:
+    return re.findall(r"\]\((?!http|#)([^)#]+)", (ROOT / paper).read_text())
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_make_target_that_is_named_exists(paper: str) -> None:
+    named = {command.split()[1] for command in _commands(paper) if command.startswith("make ")}
+
+    assert named
+    assert named <= TARGETS
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_file_that_is_linked_exists(paper: str) -> None:
+    missing = [link for link in _links(paper) if not (ROOT / paper).parent.joinpath(link).exists()]
+
+    assert missing == []
+
+
+def test_help_lists_every_target_that_the_readme_names() -> None:
+    explained = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = {command.split()[1] for command in _commands("README.md") if command.startswith("make ")}
+
+    assert named <= explained
+
+
+def test_every_message_type_has_a_golden_file() -> None:
+    """A message may only grow (architecture.md, Contracts): the golden file of each version is what it grew from."""
+    messages = (ROOT / "shared/trustcast/domain/messages.py").read_text()
+    types = set(re.findall(r'"(trustcast\.[a-z.]+\.v\d+)"', messages))
+    golden = {path.stem for path in (ROOT / "tests").rglob("golden/*.json")}
+
+    assert types <= golden
