@@ -10,8 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from pydantic import ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,10 +18,10 @@ if TYPE_CHECKING:
 PREFIX = "TRUSTCAST_"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Base of every process' settings."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class DatabaseSettings(Settings):

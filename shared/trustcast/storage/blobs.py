@@ -1,0 +1,41 @@
+"""Certificate bytes by their SHA-256, stored once."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, exists, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from trustcast.storage.tables import certificate_blob, operation, truststore_change, truststore_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Connection
+
+
+def keep(transaction: Connection, der: bytes) -> str:
+    """Store `der` unless it is there; return its SHA-256 in hexadecimal."""
+    sha256 = hashlib.sha256(der).hexdigest()
+    make = sqlite.insert if transaction.dialect.name == "sqlite" else postgresql.insert
+    transaction.execute(make(certificate_blob).values(sha256=sha256, der=der).on_conflict_do_nothing())
+    return sha256
+
+
+def read(transaction: Connection, sha256s: Iterable[str]) -> dict[str, bytes]:
+    """Return SHA-256 -> DER for those that are stored."""
+    of = certificate_blob.c
+    return {row.sha256: row.der for row in transaction.execute(select(of.sha256, of.der).where(of.sha256.in_(set(sha256s))))}
+
+
+def forget_unused(transaction: Connection, sha256s: Iterable[str]) -> None:
+    """Delete those bytes that no operation and no truststore, past or present, refers to."""
+    of = certificate_blob.c.sha256
+    used = [
+        exists().where(operation.c.certificate == of),
+        exists().where(truststore_entry.c.certificate == of),
+        exists().where(truststore_change.c.certificate == of),
+    ]
+    transaction.execute(delete(certificate_blob).where(of.in_(set(sha256s)), *(~one for one in used)))

@@ -1,0 +1,137 @@
+"""Gateways and what they report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from trustcast.storage.tables import gateway, gateway_report, operation_generation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+
+class Phase(StrEnum):
+    """How far a gateway got: files in place, loaded by the gateway, or neither."""
+
+    INSTALLED = "installed"
+    LOADED = "loaded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """A gateway that may speak: `token_sha256` is the SHA-256 of its token's text, in hexadecimal."""
+
+    name: str
+    environment: str
+    token_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a listener read back from disk; `code` and `detail` say why it failed."""
+
+    generation: int
+    entries_sha256: str | None
+    phase: Phase
+    code: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStatus:
+    """Where a gateway stands, by its own account; nothing told yet: phase None."""
+
+    name: str
+    environment: str
+    generation: int
+    entries_sha256: str | None
+    phase: str | None
+    code: str | None
+    detail: str | None
+    reported_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A gateway has an operation's generation: since when, and which generation that report named."""
+
+    name: str
+    environment: str
+    generation: int
+    phase: str
+    at: datetime
+
+
+def enrol(transaction: Connection, gateways: Sequence[Enrolled], *, at: datetime) -> None:
+    """Add gateways or give those that exist their environment and token anew."""
+    make = sqlite.insert if transaction.dialect.name == "sqlite" else postgresql.insert
+    for one in gateways:
+        values = {"environment": one.environment, "token_sha256": one.token_sha256}
+        transaction.execute(
+            make(gateway)
+            .values(name=one.name, enrolled_at=at, generation=0, **values)
+            .on_conflict_do_update(index_elements=["name"], set_=values)
+        )
+
+
+def by_token(transaction: Connection, token_sha256: str) -> Enrolled | None:
+    """Return the gateway that this token belongs to."""
+    of = gateway.c
+    row = transaction.execute(
+        select(of.name, of.environment, of.token_sha256).where(of.token_sha256 == token_sha256)
+    ).one_or_none()
+    return Enrolled(*row) if row else None
+
+
+def in_environment(transaction: Connection, environment: str) -> list[GatewayStatus]:
+    """Return the gateways of an environment by name."""
+    columns = [gateway.c[name] for name in GatewayStatus.__dataclass_fields__]
+    rows = transaction.execute(select(*columns).where(gateway.c.environment == environment).order_by(gateway.c.name))
+    return [GatewayStatus(*row) for row in rows]
+
+
+def record(transaction: Connection, name: str, report: Report, *, at: datetime) -> None:
+    """Keep a report. The gateway's generation never falls: a late report cannot undo a newer one.
+
+    Only what is news makes a row of history; a heartbeat moves `reported_at`.
+    """
+    of = gateway.c
+    values = {"entries_sha256": report.entries_sha256, "phase": report.phase, "code": report.code, "detail": report.detail}
+    known = transaction.execute(select(of.generation, of.phase, of.code).where(of.name == name)).one()
+    if report.generation < known.generation and report.phase is not Phase.FAILED:
+        return
+    # A failure says nothing about what is on disk but that it is not news: the generation stays.
+    generation = known.generation if report.phase is Phase.FAILED else report.generation
+    transaction.execute(
+        update(gateway).where(of.name == name).values(generation=generation, reported_at=at, **values)
+    )
+    if (generation, report.phase, report.code) != tuple(known):
+        transaction.execute(insert(gateway_report).values(gateway=name, generation=generation, at=at, **values))
+
+
+def arrivals(transaction: Connection, operation: str) -> list[Arrival]:
+    """Return, for each gateway that has the operation's generation, the first report that says so."""
+    of, wanted = gateway_report.c, operation_generation.c
+    first = (
+        select(func.min(of.id))
+        .join_from(gateway_report, gateway, of.gateway == gateway.c.name)
+        .join(operation_generation, wanted.environment == gateway.c.environment)
+        .where(wanted.operation == operation, of.generation >= wanted.generation, of.phase != Phase.FAILED)
+        .group_by(of.gateway)
+    )
+    rows = transaction.execute(
+        select(of.gateway, gateway.c.environment, of.generation, of.phase, of.at)
+        .join_from(gateway_report, gateway, of.gateway == gateway.c.name)
+        .where(of.id.in_(first))
+        .order_by(of.id)
+    )
+    return [Arrival(*row) for row in rows]

@@ -1,0 +1,265 @@
+"""Operations: every accepted request and its fate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, bindparam, exists, func, insert, or_, select, update
+
+from trustcast.domain.errors import NotFound
+from trustcast.storage.tables import SUPER_TENANT, gateway, operation, operation_generation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from sqlalchemy import Connection
+
+
+class Kind(StrEnum):
+    """What is asked for."""
+
+    ADD = "add"
+    DELETE = "delete"
+
+
+class State(StrEnum):
+    """received → validated → applied, or rejected, or failed."""
+
+    RECEIVED = "received"
+    VALIDATED = "validated"
+    APPLIED = "applied"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+ENDED = frozenset({State.APPLIED, State.REJECTED, State.FAILED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One accepted request. `certificate` is the SHA-256 of its stored bytes, None once they are gone."""
+
+    id: str
+    kind: Kind
+    alias: str
+    accepted_at: datetime
+    requested_by: str
+    tenant_id: int = SUPER_TENANT
+    state: State = State.RECEIVED
+    endpoint: str | None = None
+    ca: bool = False
+    certificate: str | None = None
+    fingerprint_sha256: str | None = None
+    problem: Mapping[str, Any] | None = None
+    warnings: Sequence[Mapping[str, str]] = ()
+    attempts: int = 0
+    validated_at: datetime | None = None
+    applied_at: datetime | None = None
+    converged_at: datetime | None = None
+
+    @property
+    def alias_key(self) -> str:
+        """The alias as it is compared and as Java writes it."""
+        return self.alias.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What validation says of one operation: a problem, or warnings at most."""
+
+    operation: Operation
+    problem: Mapping[str, Any] | None = None
+    warnings: Sequence[Mapping[str, str]] = field(default=())
+
+
+_COLUMNS = [operation.c[name] for name in Operation.__dataclass_fields__]
+
+
+def add(transaction: Connection, new: Operation) -> None:
+    """Write an accepted request down."""
+    values = {name: getattr(new, name) for name in Operation.__dataclass_fields__}
+    transaction.execute(insert(operation).values(**values | {"alias_key": new.alias_key, "warnings": list(new.warnings)}))
+
+
+def get(transaction: Connection, id: str) -> Operation:  # noqa: A002 - the field's name
+    """Return one operation. Raises `NotFound("operation_not_found")`."""
+    row = transaction.execute(select(*_COLUMNS).where(operation.c.id == id)).one_or_none()
+    if row is None:
+        raise NotFound("operation_not_found", "There is no operation with this id.")
+    return _operation(row)
+
+
+def generations(transaction: Connection, id: str) -> dict[str, int]:  # noqa: A002
+    """Return environment -> generation in which the operation took effect."""
+    of = operation_generation.c
+    return {row.environment: row.generation for row in transaction.execute(select(of.environment, of.generation).where(of.operation == id))}
+
+
+def claim(
+    transaction: Connection, *, worker: str, at: datetime, lease: timedelta, attempts: int, limit: int
+) -> list[Operation]:
+    """Lease up to `limit` received operations to `worker`, oldest first, and count the attempt.
+
+    The conditions stand in the UPDATE itself: of two workers that saw the same rows, the second updates none of them.
+    """
+    free = and_(
+        operation.c.state == State.RECEIVED,
+        operation.c.attempts < attempts,
+        or_(operation.c.lease_until.is_(None), operation.c.lease_until < at),
+    )
+    oldest = select(operation.c.sequence).where(free).order_by(operation.c.sequence).limit(limit)
+    rows = transaction.execute(
+        update(operation)
+        .where(free, operation.c.sequence.in_(oldest.scalar_subquery()))
+        .values(lease_until=at + lease, leased_by=worker, attempts=operation.c.attempts + 1)
+        .returning(operation.c.sequence, *_COLUMNS)
+    ).all()
+    return [_operation(row) for row in sorted(rows, key=lambda row: row.sequence)]
+
+
+def settle(transaction: Connection, verdicts: Sequence[Verdict], *, worker: str, at: datetime) -> list[Verdict]:
+    """Write verdicts down for the operations that `worker` still leases; return those that counted.
+
+    A worker that was paused past its lease finds its operations taken by another and changes nothing.
+    """
+    counted = []
+    for verdict in verdicts:
+        state = State.REJECTED if verdict.problem else State.VALIDATED
+        values: dict[str, Any] = {"certificate": None} if verdict.problem else {}
+        if verdict.problem:
+            values["problem"] = verdict.problem
+        result = transaction.execute(
+            update(operation)
+            .where(operation.c.id == verdict.operation.id, operation.c.state == State.RECEIVED)
+            .where(operation.c.leased_by == worker)
+            .values(
+                state=state,
+                warnings=list(verdict.warnings),
+                validated_at=at,
+                attempts=0,
+                lease_until=None,
+                leased_by=None,
+                **values,
+            )
+        )
+        if result.rowcount:
+            counted.append(verdict)
+    return counted
+
+
+def exhausted(transaction: Connection, *, state: State, attempts: int, at: datetime) -> list[Operation]:
+    """Return the operations in `state` that used up their attempts and that nobody leases any more."""
+    return _listed(
+        transaction,
+        operation.c.state == state,
+        operation.c.attempts >= attempts,
+        or_(operation.c.lease_until.is_(None), operation.c.lease_until < at),
+    )
+
+
+def validated(transaction: Connection, *, limit: int) -> list[Operation]:
+    """Return what waits for a truststore, in the order of acceptance.
+
+    An operation that an attempt failed on comes alone, so that it cannot take others down with it.
+    """
+    waiting = _listed(transaction, operation.c.state == State.VALIDATED, limit=limit)
+    suspects = [one for one in waiting if one.attempts]
+    return suspects[:1] if suspects else waiting
+
+
+def waiting_since(transaction: Connection, state: State, *, at: datetime) -> datetime | None:
+    """Return when the oldest operation in `state` that nobody leases was accepted, None if there is none."""
+    return transaction.execute(
+        select(func.min(operation.c.accepted_at)).where(
+            operation.c.state == state, or_(operation.c.lease_until.is_(None), operation.c.lease_until < at)
+        )
+    ).scalar_one()
+
+
+def any_in(transaction: Connection, state: State) -> bool:
+    """Tell whether some operation is in `state`."""
+    return bool(transaction.execute(select(exists().where(operation.c.state == state))).scalar_one())
+
+
+def pending_alias(transaction: Connection, tenant_id: int, alias_key: str) -> bool:
+    """Tell whether a request to add this alias is on its way."""
+    return bool(
+        transaction.execute(
+            select(
+                exists().where(
+                    operation.c.tenant_id == tenant_id,
+                    operation.c.alias_key == alias_key,
+                    operation.c.kind == Kind.ADD,
+                    operation.c.state.in_([State.RECEIVED, State.VALIDATED]),
+                )
+            )
+        ).scalar_one()
+    )
+
+
+def end(transaction: Connection, one: Operation, state: State, problem: Mapping[str, Any]) -> None:
+    """Close an operation as `rejected` or `failed`, with the reason; its certificate bytes are let go."""
+    transaction.execute(
+        update(operation)
+        .where(operation.c.id == one.id)
+        .values(state=state, problem=problem, certificate=None, lease_until=None, leased_by=None)
+    )
+
+
+def blame(transaction: Connection, ids: Iterable[str]) -> None:
+    """Count a failed attempt against operations that wait for a truststore."""
+    transaction.execute(
+        update(operation)
+        .where(operation.c.id.in_(list(ids)), operation.c.state == State.VALIDATED)
+        .values(attempts=operation.c.attempts + 1)
+    )
+
+
+def applied(transaction: Connection, done: Sequence[Operation], generation_of: Mapping[str, int], *, at: datetime) -> None:
+    """Mark operations as applied, in the given generation of each environment."""
+    if not done:
+        return
+    transaction.execute(
+        update(operation).where(operation.c.id == bindparam("done")).values(state=State.APPLIED, applied_at=at),
+        [{"done": one.id} for one in done],
+    )
+    rows = [
+        {"operation": one.id, "environment": environment, "generation": number}
+        for one in done
+        for environment, number in generation_of.items()
+    ]
+    transaction.execute(insert(operation_generation), rows)
+
+
+def converge(transaction: Connection, environment: str, *, at: datetime) -> list[str]:
+    """Stamp the applied operations that every gateway of each of their environments has; return their ids."""
+    of = operation_generation.alias()
+    behind = exists().where(
+        of.c.operation == operation.c.id,
+        gateway.c.environment == of.c.environment,
+        gateway.c.generation < of.c.generation,
+    )
+    here = exists().where(
+        operation_generation.c.operation == operation.c.id, operation_generation.c.environment == environment
+    )
+    return list(
+        transaction.execute(
+            update(operation)
+            .where(operation.c.state == State.APPLIED, operation.c.converged_at.is_(None), here, ~behind)
+            .values(converged_at=at)
+            .returning(operation.c.id)
+        ).scalars()
+    )
+
+
+def _listed(transaction: Connection, *conditions: Any, limit: int = 1000) -> list[Operation]:
+    rows = transaction.execute(select(*_COLUMNS).where(*conditions).order_by(operation.c.sequence).limit(limit))
+    return [_operation(row) for row in rows]
+
+
+def _operation(row: Any) -> Operation:
+    values = {name: getattr(row, name) for name in Operation.__dataclass_fields__}
+    return Operation(**values | {"kind": Kind(row.kind), "state": State(row.state)})

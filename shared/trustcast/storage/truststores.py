@@ -1,0 +1,170 @@
+"""Truststores: the generation of each environment, its entries now, its change log and its signed heads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, delete, func, insert, select, update
+
+from trustcast.domain.errors import NotFound
+from trustcast.domain.truststore import ChangeSet, Truststore
+from trustcast.storage.tables import certificate_blob, environment, head, truststore, truststore_change, truststore_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Connection
+
+    from trustcast.domain.head import Head
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where an environment stands: type, generation (0: nothing yet), number of entries and their digest."""
+
+    environment: str
+    type: str
+    generation: int
+    entries: int
+    entries_sha256: str
+
+
+def environments(transaction: Connection) -> list[str]:
+    """Return every environment's name, sorted: the order in which their fences are taken."""
+    return list(transaction.execute(select(environment.c.name).order_by(environment.c.name)).scalars())
+
+
+def status(transaction: Connection, name: str) -> Status:
+    """Return where the environment stands. Raises `NotFound("environment_not_found")`."""
+    of = truststore.c
+    row = transaction.execute(
+        select(of.environment, environment.c.type, of.generation, of.entries, of.entries_sha256)
+        .join_from(truststore, environment)
+        .where(of.environment == name)
+    ).one_or_none()
+    if row is None:
+        raise NotFound("environment_not_found", "There is no environment with this name.")
+    return Status(*row)
+
+
+def advance(transaction: Connection, name: str, *, expected: int, content: Truststore, digest: str) -> bool:
+    """Move the environment from generation `expected` to the next: the compare-and-swap that fences every writer."""
+    result = transaction.execute(
+        update(truststore)
+        .where(truststore.c.environment == name, truststore.c.generation == expected)
+        .values(generation=expected + 1, entries=len(content), entries_sha256=digest)
+    )
+    return bool(result.rowcount)
+
+
+def hold(transaction: Connection, name: str, *, expected: int) -> bool:
+    """Take the same fence without moving: nobody advances the environment until this transaction ends."""
+    result = transaction.execute(
+        update(truststore)
+        .where(truststore.c.environment == name, truststore.c.generation == expected)
+        .values(generation=expected)
+    )
+    return bool(result.rowcount)
+
+
+def log(transaction: Connection, name: str, generation: int, changes: ChangeSet) -> None:
+    """Write the change log of `generation` and bring the current entries up to it."""
+    put, touched = dict(changes.put), [*changes.put, *changes.remove]
+    if not touched:
+        return
+    key = {"environment": name}
+    transaction.execute(
+        insert(truststore_change),
+        [key | {"generation": generation, "alias": alias, "certificate": put.get(alias)} for alias in touched],
+    )
+    of = truststore_entry.c
+    transaction.execute(delete(truststore_entry).where(of.environment == name, of.alias.in_(touched)))
+    if put:
+        transaction.execute(
+            insert(truststore_entry), [key | {"alias": alias, "certificate": sha256} for alias, sha256 in put.items()]
+        )
+
+
+def content(transaction: Connection, name: str) -> Truststore:
+    """Return all current entries; linear in their number."""
+    of = truststore_entry.c
+    rows = transaction.execute(select(of.alias, of.certificate).where(of.environment == name))
+    return Truststore({row.alias: row.certificate for row in rows})
+
+
+def changes(transaction: Connection, name: str, *, after: int) -> ChangeSet:
+    """Return the net change from generation `after` to now: for each alias the last word since then."""
+    of = truststore_change.c
+    last = (
+        select(of.alias, func.max(of.generation).label("generation"))
+        .where(of.environment == name, of.generation > after)
+        .group_by(of.alias)
+        .subquery()
+    )
+    rows = transaction.execute(
+        select(of.alias, of.certificate)
+        .join(last, and_(of.alias == last.c.alias, of.generation == last.c.generation))
+        .where(of.environment == name)
+    ).all()
+    return ChangeSet(
+        put={row.alias: row.certificate for row in rows if row.certificate is not None},
+        remove=frozenset(row.alias for row in rows if row.certificate is None),
+    )
+
+
+def certificates(transaction: Connection, name: str) -> Iterable[tuple[str, bytes]]:
+    """Yield alias and DER of all current entries, by alias."""
+    of = truststore_entry.c
+    rows = transaction.execute(
+        select(of.alias, certificate_blob.c.der)
+        .join_from(truststore_entry, certificate_blob)
+        .where(of.environment == name)
+        .order_by(of.alias)
+    )
+    return ((row.alias, row.der) for row in rows)
+
+
+def add_head(transaction: Connection, new: Head, envelope: bytes) -> None:
+    """Keep a signed head; every head that was ever signed stays on record."""
+    transaction.execute(
+        insert(head).values(
+            environment=new.environment,
+            generation=new.generation,
+            entries_sha256=new.entries_sha256,
+            payload_sha256=new.sha256(),
+            issued_at=new.issued_at,
+            envelope=envelope.decode("ascii"),
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SignedHead:
+    """The newest head of an environment: its generation, the hash of its payload, its DSSE envelope as JSON."""
+
+    generation: int
+    payload_sha256: str
+    envelope: str
+
+
+def newest_head(transaction: Connection, name: str) -> SignedHead | None:
+    """Return the newest head, None before the first generation."""
+    of = head.c
+    row = transaction.execute(
+        select(of.generation, of.payload_sha256, of.envelope)
+        .where(of.environment == name)
+        .order_by(of.generation.desc(), of.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return SignedHead(*row) if row else None
+
+
+def digest_of(transaction: Connection, name: str, generation: int) -> str | None:
+    """Return the digest that was signed for `generation`, None if it never was; generation 0 is empty."""
+    if generation == 0:
+        return Truststore().digest()
+    of = head.c
+    return transaction.execute(
+        select(of.entries_sha256).where(of.environment == name, of.generation == generation).limit(1)
+    ).scalar_one_or_none()
