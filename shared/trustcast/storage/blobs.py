@@ -27,7 +27,9 @@ def keep(transaction: Connection, der: bytes) -> str:
 def read(transaction: Connection, sha256s: Iterable[str]) -> dict[str, bytes]:
     """Return SHA-256 -> DER for those that are stored."""
     of = certificate_blob.c
-    return {row.sha256: row.der for row in transaction.execute(select(of.sha256, of.der).where(of.sha256.in_(set(sha256s))))}
+    return {
+        row.sha256: row.der for row in transaction.execute(select(of.sha256, of.der).where(of.sha256.in_(set(sha256s))))
+    }
 
 
 def forget_unused(transaction: Connection, sha256s: Iterable[str]) -> None:

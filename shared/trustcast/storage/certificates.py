@@ -91,9 +91,7 @@ def claims(
     return [Claim(*row) for row in rows]
 
 
-def replace(
-    transaction: Connection, gone: Iterable[tuple[int, str]], new: Sequence[TrustedCertificate]
-) -> None:
+def replace(transaction: Connection, gone: Iterable[tuple[int, str]], new: Sequence[TrustedCertificate]) -> None:
     """Remove the (tenant, alias key) pairs in `gone`, then insert `new`."""
     keys = [and_(certificate.c.tenant_id == tenant, certificate.c.alias_key == key) for tenant, key in gone]
     if keys:

@@ -105,15 +105,18 @@ def record(transaction: Connection, name: str, report: Report, *, at: datetime) 
     Only what is news makes a row of history; a heartbeat moves `reported_at`.
     """
     of = gateway.c
-    values = {"entries_sha256": report.entries_sha256, "phase": report.phase, "code": report.code, "detail": report.detail}
+    values = {
+        "entries_sha256": report.entries_sha256,
+        "phase": report.phase,
+        "code": report.code,
+        "detail": report.detail,
+    }
     known = transaction.execute(select(of.generation, of.phase, of.code).where(of.name == name)).one()
     if report.generation < known.generation and report.phase is not Phase.FAILED:
         return
     # A failure says nothing about what is on disk but that it is not news: the generation stays.
     generation = known.generation if report.phase is Phase.FAILED else report.generation
-    transaction.execute(
-        update(gateway).where(of.name == name).values(generation=generation, reported_at=at, **values)
-    )
+    transaction.execute(update(gateway).where(of.name == name).values(generation=generation, reported_at=at, **values))
     if (generation, report.phase, report.code) != tuple(known):
         transaction.execute(insert(gateway_report).values(gateway=name, generation=generation, at=at, **values))
 

@@ -30,7 +30,9 @@ def earlier(transaction: Connection, *, tenant_id: int, principal: str, key: str
     """Return the operation that this key made, None if the key is new. Raises `KeyReusedError`."""
     of = idempotency_key.c
     row = transaction.execute(
-        select(of.operation, of.request_sha256).where(of.tenant_id == tenant_id, of.principal == principal, of.key == key)
+        select(of.operation, of.request_sha256).where(
+            of.tenant_id == tenant_id, of.principal == principal, of.key == key
+        )
     ).one_or_none()
     if row is not None and row.request_sha256 != request_sha256:
         raise KeyReusedError
@@ -38,7 +40,14 @@ def earlier(transaction: Connection, *, tenant_id: int, principal: str, key: str
 
 
 def keep(
-    transaction: Connection, *, tenant_id: int, principal: str, key: str, request_sha256: str, operation: str, at: datetime
+    transaction: Connection,
+    *,
+    tenant_id: int,
+    principal: str,
+    key: str,
+    request_sha256: str,
+    operation: str,
+    at: datetime,
 ) -> None:
     """Remember which operation the key made. A concurrent twin fails on the primary key."""
     transaction.execute(

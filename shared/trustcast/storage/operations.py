@@ -81,7 +81,9 @@ _COLUMNS = [operation.c[name] for name in Operation.__dataclass_fields__]
 def add(transaction: Connection, new: Operation) -> None:
     """Write an accepted request down."""
     values = {name: getattr(new, name) for name in Operation.__dataclass_fields__}
-    transaction.execute(insert(operation).values(**values | {"alias_key": new.alias_key, "warnings": list(new.warnings)}))
+    transaction.execute(
+        insert(operation).values(**values | {"alias_key": new.alias_key, "warnings": list(new.warnings)})
+    )
 
 
 def get(transaction: Connection, id: str) -> Operation:  # noqa: A002 - the field's name
@@ -95,7 +97,10 @@ def get(transaction: Connection, id: str) -> Operation:  # noqa: A002 - the fiel
 def generations(transaction: Connection, id: str) -> dict[str, int]:  # noqa: A002
     """Return environment -> generation in which the operation took effect."""
     of = operation_generation.c
-    return {row.environment: row.generation for row in transaction.execute(select(of.environment, of.generation).where(of.operation == id))}
+    return {
+        row.environment: row.generation
+        for row in transaction.execute(select(of.environment, of.generation).where(of.operation == id))
+    }
 
 
 def claim(
@@ -218,7 +223,9 @@ def blame(transaction: Connection, ids: Iterable[str]) -> None:
     )
 
 
-def applied(transaction: Connection, done: Sequence[Operation], generation_of: Mapping[str, int], *, at: datetime) -> None:
+def applied(
+    transaction: Connection, done: Sequence[Operation], generation_of: Mapping[str, int], *, at: datetime
+) -> None:
     """Mark operations as applied, in the given generation of each environment."""
     if not done:
         return

@@ -117,7 +117,7 @@ operation = Table(
     # The bytes go when the operation is rejected; the fingerprint stays for the record.
     Column("certificate", ForeignKey("certificate_blob.sha256"), index=True),
     Column("fingerprint_sha256", String(64)),
-    Column("problem", JSON),
+    Column("problem", JSON(none_as_null=True)),
     Column("warnings", JSON, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("lease_until", Instant),

@@ -9,7 +9,14 @@ from sqlalchemy import and_, delete, func, insert, select, update
 
 from trustcast.domain.errors import NotFound
 from trustcast.domain.truststore import ChangeSet, Truststore
-from trustcast.storage.tables import certificate_blob, environment, head, truststore, truststore_change, truststore_entry
+from trustcast.storage.tables import (
+    certificate_blob,
+    environment,
+    head,
+    truststore,
+    truststore_change,
+    truststore_entry,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

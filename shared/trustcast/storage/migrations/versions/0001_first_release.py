@@ -1,0 +1,261 @@
+"""The tables of the first release, the environment `default` and an empty audit chain."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.sql.elements import quoted_name
+
+from trustcast.domain.truststore import Truststore
+from trustcast.storage.audit import GENESIS
+from trustcast.storage.tables import Instant, Sequence, audit_tail, environment, truststore
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def wso2(name: str) -> quoted_name:
+    """Emit the name unquoted, as WSO2's own scripts do."""
+    return quoted_name(name, quote=False)
+
+
+def upgrade() -> None:
+    """Create everything."""
+    op.create_table(
+        "audit_event",
+        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("action", sa.String(length=64), nullable=False),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.Column("previous_sha256", sa.String(length=64), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("sequence"),
+    )
+    op.create_table(
+        "audit_tail",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "certificate_blob",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("der", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256"),
+    )
+    op.create_table(
+        "environment",
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("type", sa.String(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "outbox",
+        sa.Column("id", Sequence, nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "gateway",
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("environment", sa.String(length=255), nullable=False),
+        sa.Column("token_sha256", sa.String(length=64), nullable=False),
+        sa.Column("enrolled_at", Instant(), nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.Column("entries_sha256", sa.String(length=64), nullable=True),
+        sa.Column("phase", sa.String(length=16), nullable=True),
+        sa.Column("code", sa.String(length=64), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("reported_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["environment"],
+            ["environment.name"],
+        ),
+        sa.PrimaryKeyConstraint("name"),
+        sa.UniqueConstraint("token_sha256"),
+    )
+    op.create_index("ix_gateway_environment", "gateway", ["environment"], unique=False)
+    op.create_table(
+        "head",
+        sa.Column("id", Sequence, nullable=False),
+        sa.Column("environment", sa.String(length=255), nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.Column("entries_sha256", sa.String(length=64), nullable=False),
+        sa.Column("payload_sha256", sa.String(length=64), nullable=False),
+        sa.Column("issued_at", Instant(), nullable=False),
+        sa.Column("envelope", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["environment"],
+            ["environment.name"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_head_environment_generation", "head", ["environment", "generation", "id"], unique=False)
+    op.create_table(
+        "operation",
+        sa.Column("sequence", Sequence, nullable=False),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("alias", sa.String(length=255), nullable=False),
+        sa.Column("alias_key", sa.String(length=255), nullable=False),
+        sa.Column("endpoint", sa.String(length=300), nullable=True),
+        sa.Column("ca", sa.Boolean(), nullable=False),
+        sa.Column("certificate", sa.String(length=64), nullable=True),
+        sa.Column("fingerprint_sha256", sa.String(length=64), nullable=True),
+        sa.Column("problem", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("warnings", sa.JSON(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("lease_until", Instant(), nullable=True),
+        sa.Column("leased_by", sa.String(length=64), nullable=True),
+        sa.Column("requested_by", sa.String(length=255), nullable=False),
+        sa.Column("accepted_at", Instant(), nullable=False),
+        sa.Column("validated_at", Instant(), nullable=True),
+        sa.Column("applied_at", Instant(), nullable=True),
+        sa.Column("converged_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["certificate"],
+            ["certificate_blob.sha256"],
+        ),
+        sa.PrimaryKeyConstraint("sequence"),
+        sa.UniqueConstraint("id"),
+    )
+    op.create_index("ix_operation_alias", "operation", ["tenant_id", "alias_key"], unique=False)
+    op.create_index("ix_operation_certificate", "operation", ["certificate"], unique=False)
+    op.create_index("ix_operation_state_sequence", "operation", ["state", "sequence"], unique=False)
+    op.create_table(
+        "truststore",
+        sa.Column("environment", sa.String(length=255), nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.Column("entries", sa.Integer(), nullable=False),
+        sa.Column("entries_sha256", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["environment"],
+            ["environment.name"],
+        ),
+        sa.PrimaryKeyConstraint("environment"),
+    )
+    op.create_table(
+        "truststore_change",
+        sa.Column("environment", sa.String(length=255), nullable=False),
+        sa.Column("generation", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("alias", sa.String(length=300), nullable=False),
+        sa.Column("certificate", sa.String(length=64), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["certificate"],
+            ["certificate_blob.sha256"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["environment"],
+            ["environment.name"],
+        ),
+        sa.PrimaryKeyConstraint("environment", "generation", "alias"),
+    )
+    op.create_index("ix_truststore_change_certificate", "truststore_change", ["certificate"], unique=False)
+    op.create_table(
+        "truststore_entry",
+        sa.Column("environment", sa.String(length=255), nullable=False),
+        sa.Column("alias", sa.String(length=300), nullable=False),
+        sa.Column("certificate", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["certificate"],
+            ["certificate_blob.sha256"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["environment"],
+            ["environment.name"],
+        ),
+        sa.PrimaryKeyConstraint("environment", "alias"),
+    )
+    op.create_index("ix_truststore_entry_certificate", "truststore_entry", ["certificate"], unique=False)
+    op.create_table(
+        wso2("AM_CERTIFICATE_METADATA"),
+        sa.Column(wso2("TENANT_ID"), sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column(wso2("ALIAS_KEY"), sa.String(length=255), nullable=False),
+        sa.Column(wso2("ALIAS"), sa.String(length=255), nullable=False),
+        sa.Column(wso2("END_POINT"), sa.String(length=300), nullable=False),
+        sa.Column(wso2("CERTIFICATE"), sa.LargeBinary(), nullable=False),
+        sa.Column(wso2("FINGERPRINT_SHA256"), sa.String(length=64), nullable=False),
+        sa.Column(wso2("NOT_BEFORE"), Instant(), nullable=False),
+        sa.Column(wso2("NOT_AFTER"), Instant(), nullable=False),
+        sa.Column(wso2("OPERATION_ID"), sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(
+            [wso2("OPERATION_ID")],
+            ["operation.id"],
+        ),
+        sa.PrimaryKeyConstraint(wso2("TENANT_ID"), wso2("ALIAS_KEY")),
+    )
+    op.create_index(
+        "ix_am_certificate_metadata_endpoint",
+        wso2("AM_CERTIFICATE_METADATA"),
+        [wso2("TENANT_ID"), wso2("END_POINT")],
+        unique=False,
+    )
+    op.create_index(
+        "ix_am_certificate_metadata_fingerprint",
+        wso2("AM_CERTIFICATE_METADATA"),
+        [wso2("TENANT_ID"), wso2("FINGERPRINT_SHA256")],
+        unique=False,
+    )
+    op.create_table(
+        "gateway_report",
+        sa.Column("id", Sequence, nullable=False),
+        sa.Column("gateway", sa.String(length=255), nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.Column("entries_sha256", sa.String(length=64), nullable=True),
+        sa.Column("phase", sa.String(length=16), nullable=False),
+        sa.Column("code", sa.String(length=64), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["gateway"],
+            ["gateway.name"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_gateway_report_gateway_generation", "gateway_report", ["gateway", "generation"], unique=False)
+    op.create_table(
+        "idempotency_key",
+        sa.Column("tenant_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("principal", sa.String(length=255), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("request_sha256", sa.String(length=64), nullable=False),
+        sa.Column("operation", sa.String(length=36), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["operation"],
+            ["operation.id"],
+        ),
+        sa.PrimaryKeyConstraint("tenant_id", "principal", "key"),
+    )
+    op.create_table(
+        "operation_generation",
+        sa.Column("operation", sa.String(length=36), nullable=False),
+        sa.Column("environment", sa.String(length=255), nullable=False),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["environment"],
+            ["environment.name"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["operation"],
+            ["operation.id"],
+        ),
+        sa.PrimaryKeyConstraint("operation", "environment"),
+    )
+    op.create_index(
+        "ix_operation_generation_environment_generation",
+        "operation_generation",
+        ["environment", "generation"],
+        unique=False,
+    )
+    op.bulk_insert(environment, [{"name": "default", "type": "hybrid"}])
+    empty = {"environment": "default", "generation": 0, "entries": 0, "entries_sha256": Truststore().digest()}
+    op.bulk_insert(truststore, [empty])
+    op.bulk_insert(audit_tail, [{"id": 1, "sequence": 0, "sha256": GENESIS}])
