@@ -10,10 +10,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PRODUCT = [path for folder in ("shared", "services", "cli") for path in sorted((ROOT / folder).rglob("*.py"))]
 
-type_of_definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def _public(module: Path) -> Iterator[type_of_definition]:
+def _public(module: Path) -> Iterator[Definition]:
     for node in ast.parse(module.read_text()).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
             yield node
