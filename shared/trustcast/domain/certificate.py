@@ -1,0 +1,292 @@
+"""One X.509 certificate, read once and completely.
+
+Some defects show only when a property is read, so `Certificate.parse` reads all of them inside one guarded
+function; whoever holds a `Certificate` can look at any of it without an exception.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from ipaddress import ip_address
+from typing import Self, TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID, NameOID, SignatureAlgorithmOID
+
+from trustcast.domain import der as asn1
+from trustcast.domain.errors import Rejected
+
+_Value = TypeVar("_Value", bound=x509.ExtensionType)
+
+REASONS = {
+    "certificate_unreadable": (
+        "The certificate is damaged or not valid X.509 in DER; have it issued again, or check it with "
+        "'openssl x509 -in certificate.pem -noout -text'."
+    ),
+    "serial_invalid": (
+        "The certificate's serial number is zero, negative or longer than 20 octets (RFC 5280, 4.1.2.2); "
+        "have it issued again."
+    ),
+    "extension_duplicate": (
+        "The certificate holds the same extension twice (RFC 5280, 4.2 forbids it); have it issued again."
+    ),
+    "signature_algorithms_differ": (
+        "The certificate names two different signature algorithms inside and outside of its signed part "
+        "(RFC 5280, 4.1.1.2 forbids it); have it issued again."
+    ),
+}
+
+_SERIAL_OCTETS = 20
+_UNDERSTOOD = frozenset(
+    {
+        ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
+        ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
+        ExtensionOID.BASIC_CONSTRAINTS,
+        ExtensionOID.CERTIFICATE_POLICIES,
+        ExtensionOID.CRL_DISTRIBUTION_POINTS,
+        ExtensionOID.EXTENDED_KEY_USAGE,
+        ExtensionOID.INHIBIT_ANY_POLICY,
+        ExtensionOID.ISSUER_ALTERNATIVE_NAME,
+        ExtensionOID.KEY_USAGE,
+        ExtensionOID.NAME_CONSTRAINTS,
+        ExtensionOID.POLICY_CONSTRAINTS,
+        ExtensionOID.POLICY_MAPPINGS,
+        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+        ExtensionOID.SUBJECT_KEY_IDENTIFIER,
+    }
+)
+# Hashes that `cryptography` does not name any more.
+_OLD_HASHES = {"1.2.840.113549.1.1.2": "md2", SignatureAlgorithmOID.RSA_WITH_MD5.dotted_string: "md5"}
+_HASHLESS = frozenset({SignatureAlgorithmOID.ED25519, SignatureAlgorithmOID.ED448})
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A public key: `kind` is `rsa`, `ec`, `ed25519`, `dsa` or `other`; `bits` is 0 where it is not known.
+
+    `exponent` belongs to RSA, `curve` (OpenSSL's name, `secp256r1`) to EC. `fingerprint_sha256` is the SHA-256 of
+    the SubjectPublicKeyInfo, as 64 lower-case hex digits.
+    """
+
+    kind: str
+    bits: int
+    exponent: int | None
+    curve: str | None
+    fingerprint_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a certificate says about itself. Times are aware and in UTC; names of hosts are lower-case.
+
+    `names` are the DNS names and IP addresses of the subject alternative name, or the common name where it has
+    neither. `self_signed` means: subject and issuer are the same, and no key identifier says that another key
+    signed. `self_signature_valid` is None for what is not self-signed or cannot be verified here.
+    `signature_hash` is a lower-case name, `none` for Ed25519 and Ed448, `unknown` for what nobody here knows.
+    """
+
+    der: bytes
+    fingerprint_sha256: str
+    subject: str
+    issuer: str
+    names: tuple[str, ...]
+    dns_names: tuple[str, ...]
+    ip_addresses: tuple[str, ...]
+    common_name: str | None
+    not_before: datetime
+    not_after: datetime
+    serial: int
+    version: int
+    key: Key
+    is_ca: bool
+    self_signed: bool
+    self_signature_valid: bool | None
+    signature_hash: str
+    key_cert_sign: bool | None
+    extended_key_usages: frozenset[str] | None
+    unknown_critical: tuple[str, ...]
+    has_name_constraints: bool
+
+    @classmethod
+    def parse(cls, der: bytes) -> Self:
+        """Read exactly one certificate in DER; raises `Rejected` with a code of `REASONS`."""
+        try:
+            return cls._read(der)
+        except Rejected:
+            raise
+        except x509.DuplicateExtension:
+            raise _rejected("extension_duplicate") from None
+        # `cryptography` raises whatever its parsers meet (ValueError, TypeError, its own tree, a warning that was
+        # made an error); each of them means that this certificate is not to be trusted.
+        except Exception:
+            raise _rejected("certificate_unreadable") from None
+
+    @classmethod
+    def _read(cls, der: bytes) -> Self:
+        spki = _checked_shape(der)
+        loaded = x509.load_der_x509_certificate(der)
+        if loaded.public_bytes(Encoding.DER) != der:
+            raise _rejected("certificate_unreadable")
+        extensions = _Extensions(loaded.extensions)
+        self_signed = loaded.subject == loaded.issuer and extensions.names_own_key()
+        dns_names, ip_addresses = extensions.alternative_names()
+        common_name = _common_name(loaded.subject)
+        return cls(
+            der=der,
+            fingerprint_sha256=sha256(der).hexdigest(),
+            subject=loaded.subject.rfc4514_string(),
+            issuer=loaded.issuer.rfc4514_string(),
+            names=dns_names + ip_addresses or ((common_name,) if common_name else ()),
+            dns_names=dns_names,
+            ip_addresses=ip_addresses,
+            common_name=common_name,
+            not_before=loaded.not_valid_before_utc,
+            not_after=loaded.not_valid_after_utc,
+            serial=loaded.serial_number,
+            version=loaded.version.value + 1,
+            key=_key(loaded, spki),
+            is_ca=extensions.is_ca(),
+            self_signed=self_signed,
+            self_signature_valid=_signed_itself(loaded) if self_signed else None,
+            signature_hash=_signature_hash(loaded),
+            key_cert_sign=extensions.key_cert_sign(),
+            extended_key_usages=extensions.extended_key_usages(),
+            unknown_critical=extensions.unknown_critical(),
+            has_name_constraints=extensions.find(x509.NameConstraints) is not None,
+        )
+
+    def is_for(self, host: str) -> bool:
+        """Tell whether a client that connects to `host` (as `Endpoint.host`) finds it among the names.
+
+        RFC 6125 and 9525: a wildcard is the whole leftmost label and stands for exactly one; an IP address
+        matches an IP address only. The common name counts only where there is no alternative name.
+        """
+        try:
+            address = str(ip_address(host))
+        except ValueError:
+            names = self.dns_names if self.dns_names or self.ip_addresses else self.names
+            return any(_name_matches(name.lower(), host) for name in names)
+        return address in (self.ip_addresses if self.dns_names else self.names)
+
+
+class _Extensions:
+    """The extensions that say what a certificate may be used for."""
+
+    def __init__(self, extensions: x509.Extensions) -> None:
+        self._all = extensions
+
+    def find(self, kind: type[_Value]) -> _Value | None:
+        return next((each.value for each in self._all if isinstance(each.value, kind)), None)
+
+    def is_ca(self) -> bool:
+        constraints = self.find(x509.BasicConstraints)
+        return constraints is not None and constraints.ca
+
+    def key_cert_sign(self) -> bool | None:
+        usage = self.find(x509.KeyUsage)
+        return None if usage is None else usage.key_cert_sign
+
+    def extended_key_usages(self) -> frozenset[str] | None:
+        usages = self.find(x509.ExtendedKeyUsage)
+        return None if usages is None else frozenset(usage.dotted_string for usage in usages)
+
+    def unknown_critical(self) -> tuple[str, ...]:
+        return tuple(e.oid.dotted_string for e in self._all if e.critical and e.oid not in _UNDERSTOOD)
+
+    def alternative_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        names = self.find(x509.SubjectAlternativeName)
+        if names is None:
+            return (), ()
+        dns_names = names.get_values_for_type(x509.DNSName)
+        addresses = names.get_values_for_type(x509.IPAddress)
+        return tuple(name.lower() for name in dns_names), tuple(str(address) for address in addresses)
+
+    def names_own_key(self) -> bool:
+        """A CA that changed its key may have signed the new certificate with the old key, under one name."""
+        authority = self.find(x509.AuthorityKeyIdentifier)
+        subject = self.find(x509.SubjectKeyIdentifier)
+        if authority is None or authority.key_identifier is None or subject is None:
+            return True
+        return authority.key_identifier == subject.digest
+
+
+def _checked_shape(der: bytes) -> bytes:
+    """Check what `cryptography` lets pass (RFC 5280, 4.1); return the bytes of the SubjectPublicKeyInfo."""
+    whole = asn1.element(der)
+    signed, outer_algorithm, _ = asn1.children(der, whole)
+    fields = asn1.children(der, signed)
+    if whole.end != len(der):
+        raise _rejected("certificate_unreadable")
+    if fields[0].tag == asn1.CONTEXT_0:
+        del fields[0]
+    serial, inner_algorithm, _issuer, _validity, _subject, key = fields[:6]
+    octets = der[serial.body : serial.end]
+    if len(octets) > _SERIAL_OCTETS or int.from_bytes(octets, signed=True) <= 0:
+        raise _rejected("serial_invalid")
+    if der[inner_algorithm.start : inner_algorithm.end] != der[outer_algorithm.start : outer_algorithm.end]:
+        raise _rejected("signature_algorithms_differ")
+    return der[key.start : key.end]
+
+
+def _key(loaded: x509.Certificate, spki: bytes) -> Key:
+    fingerprint = sha256(spki).hexdigest()
+    try:
+        public = loaded.public_key()
+    except UnsupportedAlgorithm:
+        return Key("other", 0, None, None, fingerprint)
+    match public:
+        case rsa.RSAPublicKey():
+            return Key("rsa", public.key_size, public.public_numbers().e, None, fingerprint)
+        case ec.EllipticCurvePublicKey():
+            return Key("ec", public.key_size, None, public.curve.name, fingerprint)
+        case ed25519.Ed25519PublicKey():
+            return Key("ed25519", 256, None, None, fingerprint)
+        case dsa.DSAPublicKey():
+            return Key("dsa", public.key_size, None, None, fingerprint)
+        case _:
+            return Key("other", 0, None, None, fingerprint)
+
+
+def _signature_hash(loaded: x509.Certificate) -> str:
+    oid = loaded.signature_algorithm_oid
+    if oid in _HASHLESS:
+        return "none"
+    try:
+        algorithm = loaded.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        algorithm = None
+    return algorithm.name if algorithm else _OLD_HASHES.get(oid.dotted_string, "unknown")
+
+
+def _signed_itself(loaded: x509.Certificate) -> bool | None:
+    try:
+        loaded.verify_directly_issued_by(loaded)
+    except InvalidSignature:
+        return False
+    # An algorithm that nobody here can compute; the policy refuses it by its name.
+    except (UnsupportedAlgorithm, TypeError, ValueError):
+        return None
+    return True
+
+
+def _common_name(subject: x509.Name) -> str | None:
+    values = [attribute.value for attribute in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    return next((value for value in reversed(values) if isinstance(value, str)), None)
+
+
+def _name_matches(name: str, host: str) -> bool:
+    if not name.startswith("*."):
+        return name == host
+    parent = name.removeprefix("*.")
+    label, _, rest = host.partition(".")
+    # OpenSSL and the JVM refuse a wildcard directly below a top level as well.
+    return bool(label) and rest == parent and "." in parent and "*" not in parent
+
+
+def _rejected(code: str) -> Rejected:
+    return Rejected(code, REASONS[code], field="certificate")

@@ -1,0 +1,126 @@
+"""A backend's URL in its normal form: which TLS server a certificate is for.
+
+Only scheme, host and port say that; path, query and fragment are dropped, URI-template placeholders with them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from typing import Self
+
+from trustcast.domain.errors import Rejected
+
+MAX_LENGTH = 255
+"""Characters of the URL as it is given: the width of WSO2's `END_POINT` column."""
+
+DEFAULT_PORT = 443
+
+REASONS = {
+    "endpoint_missing": "The endpoint is empty; give the backend's URL, such as https://backend.example:8443.",
+    "endpoint_too_long": "The endpoint has more than 255 characters; the path is not needed, so leave it out.",
+    "endpoint_characters": "The endpoint holds a space, a line break or an invisible character; remove it.",
+    "endpoint_scheme": "The endpoint has to start with https://, because only TLS backends show a certificate.",
+    "endpoint_userinfo": "The endpoint holds a user name or password ('@' before the path); leave that out.",
+    "endpoint_host": (
+        "The endpoint's host is neither a host name nor an IPv4 address nor an IPv6 address in brackets; "
+        "an international name that is read in two ways has to be given in its xn-- form."
+    ),
+    "endpoint_port": "The endpoint's port is not a number from 1 to 65535; correct it or leave it out for 443.",
+}
+
+_AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>.*))?")
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+# A last label that is a number makes the whole an IPv4 address for half of the world's software and a name
+# for the other half (WHATWG URL, "ends in a number").
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_MAX_NAME = 253
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`host` is lower-case ASCII (A-labels for international names) or an IP address without brackets."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an https URL; raises `Rejected` with an `endpoint_…` code and field `endpoint`."""
+        _check_text(text)
+        scheme, separator, rest = text.partition("://")
+        if not separator or scheme.lower() != "https":
+            raise _rejected("endpoint_scheme")
+        authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+        if "@" in authority:
+            raise _rejected("endpoint_userinfo")
+        parts = _AUTHORITY.fullmatch(authority)
+        if parts is None:
+            raise _rejected("endpoint_host")
+        return cls("https", _host(parts["host"]), _port(parts["port"]))
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+def _check_text(text: str) -> None:
+    if not text:
+        raise _rejected("endpoint_missing")
+    if len(text) > MAX_LENGTH:
+        raise _rejected("endpoint_too_long")
+    # Not printable covers control, format (zero-width), surrogate and every separator but the ASCII space.
+    if " " in text or not text.isprintable():
+        raise _rejected("endpoint_characters")
+
+
+def _port(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_PORT
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
+        raise _rejected("endpoint_port")
+    return int(text)
+
+
+def _host(text: str) -> str:
+    bracketed = text.startswith("[")
+    name = text[1:-1] if bracketed else text.removesuffix(".")
+    try:
+        address = ip_address(name)
+    except ValueError:
+        if bracketed:
+            raise _rejected("endpoint_host") from None
+        return _name(name)
+    zoned = isinstance(address, IPv6Address) and address.scope_id is not None
+    if bracketed != isinstance(address, IPv6Address) or zoned:
+        raise _rejected("endpoint_host")
+    return str(address)
+
+
+def _name(text: str) -> str:
+    labels = [_a_label(label) for label in text.split(".")]
+    name = ".".join(labels)
+    if len(name) > _MAX_NAME or _NUMBER.fullmatch(labels[-1]) or not all(map(_LABEL.fullmatch, labels)):
+        raise _rejected("endpoint_host")
+    return name
+
+
+def _a_label(label: str) -> str:
+    """The standard library's codec is IDNA 2003; a label that it changes (ß, ς, full-width) is another name in
+    IDNA 2008, so only a label that survives the way there and back is taken."""
+    if label.isascii():
+        return label.lower()
+    try:
+        encoded = label.encode("idna")
+        if encoded.decode("idna") == unicodedata.normalize("NFC", label).lower():
+            return encoded.decode("ascii")
+    except UnicodeError:
+        pass
+    raise _rejected("endpoint_host")
+
+
+def _rejected(code: str) -> Rejected:
+    return Rejected(code, REASONS[code], field="endpoint")

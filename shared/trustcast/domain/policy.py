@@ -1,0 +1,265 @@
+"""Which certificates may be trusted: everything that can be said without looking at what is stored.
+
+A gateway's JVM does not check what it finds in its truststore: a leaf that is expired, weak or not yet valid is
+accepted once it is in there, and a v1 certificate or a CA vouches for every name. So it is decided here.
+
+Each rule has one code and one sentence. Of several reasons to refuse the first in `REFUSALS` is given: they stand
+from the most to the least fundamental.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from trustcast.domain.certificate import Certificate
+from trustcast.domain.endpoint import Endpoint
+from trustcast.domain.errors import Rejected
+
+CLOCK_SKEW = timedelta(minutes=5)
+EXPIRES_SOON = timedelta(days=30)
+LONGEST_LEAF = timedelta(days=398)
+RSA_BITS = range(2048, 8192 + 1)
+RSA_BITS_ADVISED = 3072
+RSA_LEAST_EXPONENT = 65537
+CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
+WEAK_HASHES = frozenset({"md2", "md5", "sha1"})
+
+_SERVER_USES = frozenset(
+    {ExtendedKeyUsageOID.SERVER_AUTH.dotted_string, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:  # noqa: A001 - the word of the contract; nobody needs the built-in one here
+    """Something that was accepted and that its owner should know."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`allow_v1`: accept X.509 v1 certificates, although each of them can vouch for every name.
+
+    `allow_server_ca`: accept, with a warning, a self-signed server certificate that is a CA as well (what
+    `openssl req -x509` makes by default).
+    """
+
+    allow_v1: bool = False
+    allow_server_ca: bool = True
+
+    def check(self, certificate: Certificate, *, endpoint: Endpoint, at: datetime, ca: bool) -> tuple[Warning, ...]:
+        """Return what to warn of; raises `Rejected` with the first code of `REFUSALS` that applies.
+
+        `at` is aware; `ca` says that the request means a certification authority, not a server's certificate.
+        """
+        case = _Case(self, certificate, endpoint, at, ca)
+        for rule in REFUSALS:
+            if rule.applies(case):
+                raise Rejected(rule.code, rule.detail, field="certificate")
+        return tuple(Warning(rule.code, rule.detail) for rule in WARNINGS if rule.applies(case))
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    policy: Policy
+    certificate: Certificate
+    endpoint: Endpoint
+    at: datetime
+    ca: bool
+
+    @property
+    def is_for_endpoint(self) -> bool:
+        return self.certificate.is_for(self.endpoint.host)
+
+    @property
+    def is_server_ca(self) -> bool:
+        """A CA only because `openssl req -x509` makes one: self-signed, and named like the endpoint."""
+        it = self.certificate
+        return it.is_ca and not self.ca and it.self_signed and self.is_for_endpoint
+
+    @property
+    def is_root(self) -> bool:
+        return self.certificate.self_signed and (self.certificate.is_ca or self.certificate.version == 1)
+
+    @property
+    def shows_at_endpoint(self) -> bool:
+        return not (self.certificate.is_ca and self.ca)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`applies` says whether a case is what `detail` describes."""
+
+    code: str
+    detail: str
+    applies: Callable[[_Case], bool]
+
+
+def _key_kind_unknown(case: _Case) -> bool:
+    key = case.certificate.key
+    return key.kind not in {"rsa", "ec", "ed25519"} or (key.kind == "ec" and key.curve not in CURVES)
+
+
+def _exponent_bad(case: _Case) -> bool:
+    exponent = case.certificate.key.exponent
+    return exponent is not None and (exponent % 2 == 0 or exponent < RSA_LEAST_EXPONENT)
+
+
+def _not_for_servers(case: _Case) -> bool:
+    usages = case.certificate.extended_key_usages
+    return not case.certificate.is_ca and usages is not None and not usages & _SERVER_USES
+
+
+def _long_lived(case: _Case) -> bool:
+    it = case.certificate
+    return case.shows_at_endpoint and it.not_after - it.not_before > LONGEST_LEAF
+
+
+def _has_alternative_name(case: _Case) -> bool:
+    return bool(case.certificate.dns_names or case.certificate.ip_addresses)
+
+
+REFUSALS = (
+    Rule(
+        "validity_reversed",
+        "The certificate ends before it begins to be valid; have it issued again.",
+        lambda case: case.certificate.not_after < case.certificate.not_before,
+    ),
+    Rule(
+        "self_signature_invalid",
+        "The certificate is self-signed, but its signature does not verify: it was changed or damaged; "
+        "export it from the server again.",
+        lambda case: case.certificate.self_signature_valid is False,
+    ),
+    Rule(
+        "certificate_v1",
+        "The certificate is X.509 version 1: it cannot say that it is no CA, so a gateway would let it vouch for "
+        "every name. Make a version 3 certificate (openssl req -x509 -addext basicConstraints=critical,CA:FALSE).",
+        lambda case: case.certificate.version == 1 and not case.policy.allow_v1,
+    ),
+    Rule(
+        "critical_extension_unknown",
+        "The certificate holds a critical extension that is not understood here, so it must not be used "
+        "(RFC 5280, 4.2); have it issued without it.",
+        lambda case: bool(case.certificate.unknown_critical),
+    ),
+    Rule(
+        "key_unsupported",
+        "The certificate's key is of a kind that is not accepted; use RSA from 2048 bits, P-256, P-384, P-521 or "
+        "Ed25519.",
+        _key_kind_unknown,
+    ),
+    Rule(
+        "key_size",
+        "The certificate's RSA key is shorter than 2048 or longer than 8192 bits; make a new key and certificate.",
+        lambda case: case.certificate.key.kind == "rsa" and case.certificate.key.bits not in RSA_BITS,
+    ),
+    Rule(
+        "key_exponent",
+        "The certificate's RSA key has an even public exponent or one below 65537; make a new key and certificate.",
+        _exponent_bad,
+    ),
+    Rule(
+        "signature_weak",
+        "The certificate is signed with MD2, MD5 or SHA-1, which can be forged; have it issued with SHA-256.",
+        lambda case: case.certificate.signature_hash in WEAK_HASHES and not case.is_root,
+    ),
+    Rule(
+        "signature_unsupported",
+        "The certificate is signed with an algorithm that is not known here; have it issued with SHA-256 and RSA "
+        "or ECDSA, or with Ed25519.",
+        lambda case: case.certificate.signature_hash == "unknown",
+    ),
+    Rule(
+        "certificate_expired",
+        "The certificate has expired; upload its successor.",
+        lambda case: case.at > case.certificate.not_after,
+    ),
+    Rule(
+        "certificate_not_yet_valid",
+        "The certificate is not valid yet; upload it when it is, or correct the clock of the machine that made it.",
+        lambda case: case.certificate.not_before > case.at + CLOCK_SKEW,
+    ),
+    Rule(
+        "ca_without_cert_sign",
+        "The certificate is a CA whose key usage does not allow it to sign certificates (RFC 5280, 4.2.1.3); "
+        "have it issued with keyCertSign or with CA:FALSE.",
+        lambda case: case.certificate.is_ca and case.certificate.key_cert_sign is False,
+    ),
+    Rule(
+        "not_for_servers",
+        "The certificate's extended key usage does not include server authentication; "
+        "upload the certificate that the backend shows to its clients.",
+        _not_for_servers,
+    ),
+    Rule(
+        "ca_not_allowed",
+        "The certificate is a CA: it would vouch for every name, not only for this endpoint. Upload the backend's "
+        "own certificate, or send ca=true if you do mean to trust everything that this CA signs.",
+        lambda case: case.certificate.is_ca and not case.ca and not (case.policy.allow_server_ca and case.is_server_ca),
+    ),
+)
+
+WARNINGS = (
+    Rule(
+        "ca_matches_endpoint",
+        "DANGER: this server certificate is a CA as well (CA:TRUE, as 'openssl req -x509' makes it by default), so "
+        "whoever holds its key can pose as ANY backend of this gateway. Make it again with "
+        "'-addext basicConstraints=critical,CA:FALSE', or isolate endpoints from each other on the gateway.",
+        lambda case: case.is_server_ca,
+    ),
+    Rule(
+        "v1_accepted",
+        "This X.509 version 1 certificate was accepted because a setting allows it; whoever holds its key can pose "
+        "as any backend of this gateway. Replace it with a version 3 certificate.",
+        lambda case: case.certificate.version == 1,
+    ),
+    Rule(
+        "ca_without_name_constraints",
+        "This CA has no name constraints: it vouches for every name.",
+        lambda case: case.certificate.is_ca and case.ca and not case.certificate.has_name_constraints,
+    ),
+    Rule(
+        "root_signature_weak",
+        "This root is signed with MD2, MD5 or SHA-1; that proves nothing on a root, but tells its age.",
+        lambda case: case.certificate.signature_hash in WEAK_HASHES,
+    ),
+    Rule(
+        "expires_soon",
+        "The certificate expires within 30 days; have its successor ready.",
+        lambda case: case.certificate.not_after - case.at <= EXPIRES_SOON,
+    ),
+    Rule(
+        "validity_long",
+        "The server certificate is valid for more than 398 days, the longest that public CAs may issue.",
+        _long_lived,
+    ),
+    Rule(
+        "key_rsa_short",
+        "The RSA key has fewer than 3072 bits: enough today, too few for certificates meant to last.",
+        lambda case: case.certificate.key.kind == "rsa" and case.certificate.key.bits < RSA_BITS_ADVISED,
+    ),
+    Rule(
+        "wildcard",
+        "The certificate has a wildcard name: it stands for every host of that domain.",
+        lambda case: any("*" in name for name in case.certificate.names),
+    ),
+    Rule(
+        "no_alternative_name",
+        "The certificate has no subject alternative name; clients that follow RFC 9525 will not accept it.",
+        lambda case: case.shows_at_endpoint and not _has_alternative_name(case),
+    ),
+    Rule(
+        "name_mismatch",
+        "The certificate's names do not include the endpoint's host; a gateway that checks host names will refuse "
+        "the connection.",
+        lambda case: case.shows_at_endpoint and _has_alternative_name(case) and not case.is_for_endpoint,
+    ),
+)
+
+REASONS = {rule.code: rule.detail for rule in (*REFUSALS, *WARNINGS)}
