@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, delete, func, insert, or_, select
 
 from trustcast.domain.errors import NotFound
+from trustcast.domain.register import Holding
 from trustcast.storage.tables import certificate, operation
 
 if TYPE_CHECKING:
@@ -38,16 +39,6 @@ class TrustedCertificate:
         return self.alias.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Who holds which alias, endpoint and certificate: what a new request can collide with."""
-
-    tenant_id: int
-    alias_key: str
-    endpoint: str
-    fingerprint_sha256: str
-
-
 _PLAIN = ["tenant_id", "alias", "endpoint", "fingerprint_sha256", "not_before", "not_after", "operation"]
 _READ = select(*(certificate.c[name] for name in [*_PLAIN, "certificate"]), operation.c.warnings).join_from(
     certificate, operation, certificate.c.operation == operation.c.id
@@ -73,12 +64,12 @@ def page(
     return [_trusted(row) for row in rows], total
 
 
-def claims(
+def holdings(
     transaction: Connection, *, alias_keys: Iterable[str], endpoints: Iterable[str], fingerprints: Iterable[str]
-) -> list[Claim]:
+) -> list[Holding]:
     """Return what could collide with requests for these aliases, endpoints and certificates; no more is read."""
     of = certificate.c
-    names = [of[name] for name in Claim.__dataclass_fields__]
+    names = [of[name] for name in Holding.__dataclass_fields__]
     rows = transaction.execute(
         select(*names).where(
             or_(
@@ -88,7 +79,7 @@ def claims(
             )
         )
     )
-    return [Claim(*row) for row in rows]
+    return [Holding(*row) for row in rows]
 
 
 def replace(transaction: Connection, gone: Iterable[tuple[int, str]], new: Sequence[TrustedCertificate]) -> None:

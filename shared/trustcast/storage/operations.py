@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from trustcast.domain.errors import TrustcastError
+
 
 class Kind(StrEnum):
     """What is asked for."""
@@ -203,6 +205,11 @@ def pending_alias(transaction: Connection, tenant_id: int, alias_key: str) -> bo
             )
         ).scalar_one()
     )
+
+
+def problem(error: TrustcastError) -> dict[str, Any]:
+    """Return an error as an operation keeps it."""
+    return {"code": error.code, "detail": error.detail, "field": error.field}
 
 
 def end(transaction: Connection, one: Operation, state: State, problem: Mapping[str, Any]) -> None:

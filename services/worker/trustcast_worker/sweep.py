@@ -1,0 +1,53 @@
+"""Find what a lost message, a killed process or an emptied broker left behind, and wake somebody for it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from trustcast.domain.messages import OperationAccepted, OperationValidated
+from trustcast.storage import audit, operations, outbox
+from trustcast.storage.operations import State
+from trustcast_worker.validate_uploads import ATTEMPTS
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from trustcast.storage.session import Database
+
+OVERDUE_AFTER = timedelta(seconds=2)
+_WAKE = {State.RECEIVED: OperationAccepted, State.VALIDATED: OperationValidated}
+
+
+def sweep(database: Database, *, at: datetime) -> None:
+    """End what used up its attempts and owe a wake-up for what is overdue. Raises `Unavailable`.
+
+    Reads first: in the usual case there is nothing to do and nothing is written.
+    """
+    with database.reading() as transaction:
+        quiet = not any(_overdue(transaction, state, at) for state in _WAKE)
+    if quiet:
+        return
+    with database.writing() as transaction:
+        for state, message in _WAKE.items():
+            _give_up(transaction, state, at)
+            if _overdue(transaction, state, at):
+                outbox.add(transaction, message("any"), source="sweep", at=at)
+        transaction.commit()
+
+
+def _overdue(transaction: Connection, state: State, at: datetime) -> bool:
+    since = operations.waiting_since(transaction, state, at=at)
+    return since is not None and since + OVERDUE_AFTER <= at
+
+
+def _give_up(transaction: Connection, state: State, at: datetime) -> None:
+    tired = operations.exhausted(transaction, state=state, attempts=ATTEMPTS, at=at)
+    problem = {
+        "code": "attempts_exhausted",
+        "detail": f"Processing this request failed {ATTEMPTS} times; nothing was changed. Tell the operator.",
+    }
+    for one in tired:
+        operations.end(transaction, one, State.FAILED, problem)
+    events = [audit.AuditEvent("operation.failed", "worker", {"operation": one.id}) for one in tired]
+    audit.append(transaction, events, at=at)

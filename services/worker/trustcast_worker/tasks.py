@@ -1,0 +1,93 @@
+"""The tasks: decode, call the use case, classify the error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from trustcast import broker
+from trustcast.domain import messages
+from trustcast.domain.errors import Rejected, TrustcastError, Unavailable
+from trustcast.storage import outbox
+from trustcast_worker.apply_changes import LostRaceError, apply_changes, blame
+from trustcast_worker.sign_heads import sign_heads
+from trustcast_worker.sweep import sweep
+from trustcast_worker.validate_uploads import validate_uploads
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from trustcast_worker.app import Context
+
+log = structlog.get_logger("trustcast.worker")
+
+# The sweep wakes us again anyway; these tries are for what passes in seconds.
+_RETRY: dict[str, Any] = {
+    "autoretry_for": (Unavailable, LostRaceError),
+    "max_retries": 4,
+    "retry_backoff": 1,
+    "retry_backoff_max": 10,
+    "retry_jitter": True,
+}
+
+
+def register(app: Celery, context: Context) -> None:
+    """Define the tasks on `app`; each works with `context` alone."""
+
+    @app.task(name=broker.VALIDATE_UPLOADS, **_RETRY)
+    def validate(event: str) -> None:
+        _heard(event)
+        while verdicts := validate_uploads(
+            context.database, policy=context.policy, worker=context.name, now=context.now
+        ):
+            outbox.drain(context.database, context.broker)
+            for one in verdicts:
+                log.info("validated", operation=one.operation.id, problem=(one.problem or {}).get("code"))
+
+    @app.task(name=broker.APPLY_CHANGES, **_RETRY)
+    def apply(event: str) -> None:
+        _heard(event)
+        try:
+            outcome = apply_changes(
+                context.database,
+                signer=context.signer,
+                cache=context.truststores,
+                per_endpoint=context.settings.per_endpoint,
+                at=context.now(),
+            )
+        except (TrustcastError, LostRaceError):
+            raise
+        except Exception:
+            blame(context.database)
+            raise
+        outbox.drain(context.database, context.broker)
+        for one in outcome.done:
+            log.info("applied", operation=one.id)
+        for one, conflict in outcome.refused:
+            log.info("rejected", operation=one.id, problem=conflict.code)
+
+    @app.task(name=broker.SIGN_HEADS, **_RETRY)
+    def sign() -> None:
+        sign_heads(context.database, signer=context.signer, at=context.now())
+
+    @app.task(name=broker.SWEEP)
+    def look_for_leftovers() -> None:
+        try:
+            sweep(context.database, at=context.now())
+            outbox.drain(context.database, context.broker)
+        except Unavailable as error:
+            log.warning("sweep_postponed", code=error.code, detail=error.detail)
+            return
+        if context.settings.health_file is not None:
+            context.settings.health_file.touch()
+
+
+def _heard(event: str) -> None:
+    """A message that nobody understands is still a reason to look; it only cannot name its operation."""
+    try:
+        message = messages.decode(event)
+    except Rejected as error:
+        log.warning(error.code, detail=error.detail)
+    else:
+        log.debug("heard", message=message)

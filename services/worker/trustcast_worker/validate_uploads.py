@@ -1,0 +1,80 @@
+"""Give every accepted request that waits its verdict by policy."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from trustcast.domain.certificate import Certificate
+from trustcast.domain.endpoint import Endpoint
+from trustcast.domain.errors import Rejected
+from trustcast.domain.messages import OperationValidated
+from trustcast.storage import audit, blobs, operations, outbox
+from trustcast.storage.operations import Kind, Operation, State, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from trustcast.domain.policy import Policy
+    from trustcast.storage.session import Database
+
+BATCH = 200
+LEASE = timedelta(seconds=10)
+ATTEMPTS = 5
+
+
+def validate_uploads(database: Database, *, policy: Policy, worker: str, now: Callable[[], datetime]) -> list[Verdict]:
+    """Validate what waits, up to a batch; return the verdicts that counted.
+
+    The claim is committed before the bytes are touched, so an upload that kills the process is counted against itself
+    and ends as `failed` after `ATTEMPTS`. Raises `Unavailable`.
+    """
+    with database.writing() as transaction:
+        claimed = operations.claim(transaction, worker=worker, at=now(), lease=LEASE, attempts=ATTEMPTS, limit=BATCH)
+        certificates = blobs.read(transaction, [one.certificate for one in claimed if one.certificate])
+        transaction.commit()
+    if not claimed:
+        return []
+    verdicts = [_verdict(one, certificates, policy, at=now()) for one in claimed]
+    with database.writing() as transaction:
+        counted = operations.settle(transaction, verdicts, worker=worker, at=now())
+        _record(transaction, counted, at=now())
+        transaction.commit()
+    return counted
+
+
+def _verdict(operation: Operation, certificates: dict[str, bytes], policy: Policy, *, at: datetime) -> Verdict:
+    if operation.kind is Kind.DELETE:
+        return Verdict(operation)
+    try:
+        warnings = policy.check(
+            Certificate.parse(certificates[operation.certificate or ""]),
+            endpoint=Endpoint.parse(operation.endpoint or ""),
+            at=at,
+            ca=operation.ca,
+        )
+    except Rejected as refusal:
+        return Verdict(operation, problem=operations.problem(refusal))
+    return Verdict(operation, warnings=[{"code": one.code, "detail": one.detail} for one in warnings])
+
+
+def _record(transaction: Connection, verdicts: list[Verdict], *, at: datetime) -> None:
+    refused = [one for one in verdicts if one.problem]
+    blobs.forget_unused(transaction, [sha256 for one in refused if (sha256 := one.operation.certificate)])
+    audit.append(
+        transaction,
+        [
+            audit.AuditEvent(
+                "operation.rejected", "worker", {"operation": one.operation.id, "code": one.problem["code"]}
+            )
+            for one in refused
+            if one.problem
+        ],
+        at=at,
+    )
+    # Refusals wake too: what was validated before may have been held back for them.
+    if verdicts and operations.any_in(transaction, State.VALIDATED):
+        outbox.add(transaction, OperationValidated(verdicts[-1].operation.id), source="worker", at=at)

@@ -1,0 +1,129 @@
+"""Celery sends and Redis hints behind one small door; nothing else of ours talks to either.
+
+Celery on Redis can lose a task (a worker killed between BRPOP and the note that the message is unacknowledged), so a
+task here is only a wake-up: the database row is the job. The settings below are explained line by line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import redis
+from celery import Celery
+from kombu import Exchange, Queue
+from kombu.exceptions import OperationalError
+
+from trustcast.domain.errors import Unavailable
+from trustcast.domain.messages import OperationAccepted, OperationValidated, TruststoreChanged
+
+if TYPE_CHECKING:
+    from trustcast.domain.messages import Message
+
+VALIDATE_UPLOADS = "trustcast.validate_uploads"
+APPLY_CHANGES = "trustcast.apply_changes"
+SIGN_HEADS = "trustcast.sign_heads"
+SWEEP = "trustcast.sweep"
+
+_QUEUE_OF = {
+    VALIDATE_UPLOADS: "validation",
+    APPLY_CHANGES: "truststore",
+    SIGN_HEADS: "truststore",
+    SWEEP: "truststore",
+}
+_TASK_OF: dict[type[Message], str] = {OperationAccepted: VALIDATE_UPLOADS, OperationValidated: APPLY_CHANGES}
+_VISIBILITY_SECONDS = 180  # above twice the hard time limit; the shortest of all apps on a broker wins
+
+
+def channel(environment: str) -> str:
+    """Return the Redis channel on which an environment's hints travel."""
+    return f"trustcast:changes:{environment}"
+
+
+class Broker:
+    """Publishes what the outbox owes: wake-ups as Celery tasks, truststore changes as Redis hints."""
+
+    def __init__(self, celery: Celery, hints: redis.Redis) -> None:
+        self._celery = celery
+        self._hints = hints
+
+    def publish(self, message: Message, event: str) -> None:
+        """Send `event`, the encoded `message`, to where it belongs. Raises `Unavailable("broker_unavailable")`."""
+        try:
+            if isinstance(message, TruststoreChanged):
+                self._hints.publish(channel(message.environment), event)
+            else:
+                task = _TASK_OF[type(message)]
+                self._celery.send_task(task, args=[event], queue=_QUEUE_OF[task], retry=False)
+        except (redis.RedisError, OperationalError, OSError) as error:
+            raise _unavailable(error) from error
+
+    def ping(self) -> None:
+        """Raise `Unavailable("broker_unavailable")` unless Redis answers."""
+        try:
+            self._hints.ping()
+        except (redis.RedisError, OSError) as error:
+            raise _unavailable(error) from error
+
+
+def connect(broker_url: str, redis_url: str) -> Broker:
+    """Return the broker at these URLs; it connects when it is first used."""
+    hints = redis.Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=2, health_check_interval=10)
+    return Broker(celery_app(broker_url), hints)
+
+
+def celery_app(broker_url: str) -> Celery:
+    """Return the Celery application that senders and the worker share, without tasks."""
+    app = Celery("trustcast", broker=broker_url, set_as_current=False)
+    app.conf.update(_SETTINGS)
+    return app
+
+
+def _queue(name: str) -> Queue:
+    # The default exchange routes by queue name with no binding stored in Redis: FLUSHALL takes messages, not routes.
+    return Queue(name, exchange=Exchange(""), routing_key=name)
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    return Unavailable("broker_unavailable", f"The broker does not answer ({type(error).__name__}).")
+
+
+_SETTINGS: dict[str, Any] = {
+    "task_queues": [_queue("validation"), _queue("truststore")],
+    "task_default_queue": "truststore",
+    "task_create_missing_queues": False,
+    "task_routes": {task: {"queue": queue} for task, queue in _QUEUE_OF.items()},
+    # Acknowledge after the work, also when the child is lost; the attempts column bounds what comes back.
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    # A failure is a state in the database, not a redelivery.
+    "task_acks_on_failure": True,
+    "task_acks_on_timeout": True,
+    "task_soft_time_limit": 45,
+    "task_time_limit": 60,
+    "visibility_timeout": _VISIBILITY_SECONDS,
+    "broker_transport_options": {
+        "visibility_timeout": _VISIBILITY_SECONDS,
+        # The defaults sweep every 100 s or so, and a dead mutex holder blocks for 300 s.
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "unacked_mutex_expire": 30,
+        # A half-open socket otherwise waits for ever.
+        "socket_timeout": 15,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+    },
+    "result_backend_transport_options": {"visibility_timeout": _VISIBILITY_SECONDS},
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,  # 100 by default, then the worker gives up
+    "worker_prefetch_multiplier": 1,
+    "worker_cancel_long_running_tasks_on_connection_loss": True,
+    "task_ignore_result": True,  # state lives in the database; result consumers have leaked
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    # Tasks take milliseconds and wake-ups may be lost: a short grace, so that a stop is a stop.
+    "worker_soft_shutdown_timeout": 5,
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+    "timezone": "UTC",
+}
