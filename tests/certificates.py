@@ -54,7 +54,7 @@ class Made:
         return sha256(self.der).hexdigest()
 
 
-def self_signed(
+def self_signed(  # noqa: PLR0913 - each is one thing a test wants to be different
     host: str | None = "backend.example",
     *,
     ca: bool | None = False,
@@ -64,7 +64,7 @@ def self_signed(
     common_name: str | None = None,
     sans: Sequence[str] | None = None,
     extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
-    signed_with: hashes.HashAlgorithm | None = None,
+    signed_with: hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None = None,
     issuer: Made | None = None,
     serial: int | None = None,
 ) -> Made:

@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID, NameOID, SignatureAlgorithmOID
 
 from trustcast.domain import der as asn1
@@ -123,7 +123,7 @@ class Certificate:
             raise _rejected("extension_duplicate") from None
         # `cryptography` raises whatever its parsers meet (ValueError, TypeError, its own tree, a warning that was
         # made an error); each of them means that this certificate is not to be trusted.
-        except Exception:
+        except Exception:  # noqa: BLE001
             raise _rejected("certificate_unreadable") from None
 
     @classmethod
@@ -166,12 +166,12 @@ class Certificate:
         RFC 6125 and 9525: a wildcard is the whole leftmost label and stands for exactly one; an IP address
         matches an IP address only. The common name counts only where there is no alternative name.
         """
+        fallback = () if self.dns_names or self.ip_addresses else self.names
         try:
             address = str(ip_address(host))
         except ValueError:
-            names = self.dns_names if self.dns_names or self.ip_addresses else self.names
-            return any(_name_matches(name.lower(), host) for name in names)
-        return address in (self.ip_addresses if self.dns_names else self.names)
+            return any(_name_matches(name.lower(), host) for name in self.dns_names + fallback)
+        return address in self.ip_addresses + fallback
 
 
 class _Extensions:
@@ -225,8 +225,8 @@ def _checked_shape(der: bytes) -> bytes:
     if fields[0].tag == asn1.CONTEXT_0:
         del fields[0]
     serial, inner_algorithm, _issuer, _validity, _subject, key = fields[:6]
-    octets = der[serial.body : serial.end]
-    if len(octets) > _SERIAL_OCTETS or int.from_bytes(octets, signed=True) <= 0:
+    number = int.from_bytes(der[serial.body : serial.end], signed=True)
+    if number <= 0 or number.bit_length() > 8 * _SERIAL_OCTETS:
         raise _rejected("serial_invalid")
     if der[inner_algorithm.start : inner_algorithm.end] != der[outer_algorithm.start : outer_algorithm.end]:
         raise _rejected("signature_algorithms_differ")
@@ -242,7 +242,8 @@ def _key(loaded: x509.Certificate, spki: bytes) -> Key:
     match public:
         case rsa.RSAPublicKey():
             return Key("rsa", public.key_size, public.public_numbers().e, None, fingerprint)
-        case ec.EllipticCurvePublicKey():
+        # A JVM cannot read explicit curves and compressed points, nor then the key store that they are in.
+        case ec.EllipticCurvePublicKey() if _canonical(public) == spki:
             return Key("ec", public.key_size, None, public.curve.name, fingerprint)
         case ed25519.Ed25519PublicKey():
             return Key("ed25519", 256, None, None, fingerprint)
@@ -250,6 +251,11 @@ def _key(loaded: x509.Certificate, spki: bytes) -> Key:
             return Key("dsa", public.key_size, None, None, fingerprint)
         case _:
             return Key("other", 0, None, None, fingerprint)
+
+
+def _canonical(public: ec.EllipticCurvePublicKey) -> bytes:
+    """The named curve and the uncompressed point."""
+    return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _signature_hash(loaded: x509.Certificate) -> str:

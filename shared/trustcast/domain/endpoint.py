@@ -36,7 +36,8 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 # A last label that is a number makes the whole an IPv4 address for half of the world's software and a name
 # for the other half (WHATWG URL, "ends in a number").
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_MAX_NAME = 253
+_LONGEST_NAME = 253
+_PORTS = range(1, 65536)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def _check_text(text: str) -> None:
 def _port(text: str | None) -> int:
     if text is None:
         return DEFAULT_PORT
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) not in _PORTS:
         raise _rejected("endpoint_port")
     return int(text)
 
@@ -103,16 +104,16 @@ def _host(text: str) -> str:
 def _name(text: str) -> str:
     labels = [_a_label(label) for label in text.split(".")]
     name = ".".join(labels)
-    if len(name) > _MAX_NAME or _NUMBER.fullmatch(labels[-1]) or not all(map(_LABEL.fullmatch, labels)):
+    if len(name) > _LONGEST_NAME or _NUMBER.fullmatch(labels[-1]) or not all(map(_LABEL.fullmatch, labels)):
         raise _rejected("endpoint_host")
     return name
 
 
 def _a_label(label: str) -> str:
-    """The standard library's codec is IDNA 2003; a label that it changes (ß, ς, full-width) is another name in
-    IDNA 2008, so only a label that survives the way there and back is taken."""
     if label.isascii():
         return label.lower()
+    # The standard library's codec is IDNA 2003. A label that it changes (ß, ς, full-width letters) is another name
+    # in IDNA 2008, so only a label that survives the way there and back is taken.
     try:
         encoded = label.encode("idna")
         if encoded.decode("idna") == unicodedata.normalize("NFC", label).lower():

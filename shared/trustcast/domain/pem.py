@@ -77,11 +77,11 @@ _PKCS7_OID = bytes.fromhex("06092a864886f70d0107")
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _LONG_LENGTHS = range(0x81, 0x85)
 _WHITESPACE = b" \t\r\n"
+_WAS_PEM = re.compile(rb"BEGIN CERTIFICATE|END CERTIFICATE|\A\s*MII")
 _BEGIN = re.compile(rb"-----BEGIN ([^\r\n]*?)-----")
 _BLOCK = re.compile(
     rb"(?P<before>.*?)-----BEGIN CERTIFICATE-----(?P<body>.*?)-----END CERTIFICATE-----(?P<after>.*)", re.DOTALL
 )
-_BODY = re.compile(rb"[ \t]*\r?\n(?P<base64>[A-Za-z0-9+/ \t\r\n]+={0,2})[ \t]*\r?\n[ \t\r\n]*")
 
 
 def refuse_private_key(data: bytes, field: str | None = None) -> None:
@@ -119,7 +119,7 @@ def _from_pem(data: bytes) -> bytes:
         raise _rejected("several_certificates")
     block = _BLOCK.fullmatch(data)
     if block is None:
-        raise _rejected("broken_pem" if b"-----" in data else "not_a_certificate")
+        raise _rejected("broken_pem" if _WAS_PEM.search(data) else "not_a_certificate")
     if block["before"].strip(_WHITESPACE) or block["after"].strip(_WHITESPACE):
         raise _rejected("text_around_certificate")
     return _from_body(block["body"])
@@ -128,10 +128,10 @@ def _from_pem(data: bytes) -> bytes:
 def _from_body(body: bytes) -> bytes:
     if b":" in body:
         raise _rejected("pem_headers")
-    lines = _BODY.fullmatch(body)
-    if lines is None:
+    lines = [line.strip(_WHITESPACE) for line in body.split(b"\n")]
+    if len(lines) == 1 or lines[0] or lines[-1]:  # BEGIN and END stand on lines of their own
         raise _rejected("broken_pem")
-    text = b"".join(lines["base64"].split())
+    text = b"".join(lines)
     try:
         der = base64.b64decode(text, validate=True)
     except binascii.Error:
@@ -166,7 +166,7 @@ def _refuse_other_structures(der: bytes) -> None:
         try:
             load(der)
         # Whatever the parser says, it is not that; `cryptography` raises several unrelated types here.
-        except Exception:  # noqa: S112
+        except Exception:  # noqa: BLE001, S112
             continue
         raise Rejected("not_a_certificate", detail, field="certificate")
     raise _rejected("not_a_certificate")

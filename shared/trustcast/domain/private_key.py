@@ -17,8 +17,12 @@ _WORDS = (
     re.compile(rb"BEGIN[^\r\n]{0,40}PRIVATE[ _-]?KEY", re.IGNORECASE),
     re.compile(rb"openssh-key-v1"),
     re.compile(rb"PuTTY-User-Key-File-"),
-    re.compile(rb'"kty"\s*:[^{}]*"[dk]"\s*:|"[dk]"\s*:[^{}]*"kty"\s*:'),  # JSON Web Key, RFC 7517
-    re.compile(rb"<RSAKeyValue>.*<(?:D|P|Q|InverseQ)>", re.DOTALL),  # XML Signature, as .NET writes it
+    re.compile(rb"DEK-Info:"),
+)
+# Two words that are a key only together.
+_PAIRS = (
+    (b'"kty"', re.compile(rb'"[dk]"\s*:')),  # JSON Web Key (RFC 7517)
+    (b"<RSAKeyValue>", re.compile(rb"<(?:D|P|Q|InverseQ)>")),  # XML Signature, as .NET writes keys
 )
 _KEYSTORES = (
     re.compile(rb"\xfe\xed\xfe\xed\0\0\0[\x01\x02]"),  # JKS
@@ -54,6 +58,8 @@ def found_in(data: bytes) -> bool:
     plain = data.replace(b"\0", b"")  # what UTF-16 and UTF-32 make of ASCII
     if any(words.search(text) for words in _WORDS for text in (data, plain)):
         return True
+    if any(word in plain and other.search(plain) for word, other in _PAIRS):
+        return True
     return any(map(_binary_key_in, (data, *_decodings(plain))))
 
 
@@ -75,10 +81,7 @@ def _is_key_after_version(data: bytes, version: int) -> bool:
         if second.tag == asn1.OCTET_STRING:  # SEC 1 (RFC 5915): the key follows
             return data[version + 2] == 1 and second.end - second.body in _SEC1_OCTETS
         # PKCS #8 (RFC 5958): AlgorithmIdentifier, then the key as an OCTET STRING
-        return (
-            data[second.body : second.body + 1] == b"\x06"
-            and data[second.end : second.end + 1] == b"\x04"
-        )
+        return data[second.body : second.body + 1] == b"\x06" and data[second.end : second.end + 1] == b"\x04"
     except ValueError:
         return False
 
