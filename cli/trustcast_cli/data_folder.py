@@ -1,0 +1,209 @@
+"""The folder of `trustcast dev`: what is made at the first start and kept from then on.
+
+    admin.token       the bearer token of the admin, mode 0600
+    trustcast.db      SQLite
+    redis/            configuration, password, port, append-only file
+    keys/             head.pem (Ed25519, PKCS#8, mode 0600) and head.pub.pem
+    gateways.json     the gateways and the hashes of their tokens, for the api
+    gateways/NAME/    the gateway's home, in the layout of WSO2 API Manager
+    listeners/NAME/   token and state of the gateway's listener
+    logs/             one file a process
+    run/              lock, process ids, health files
+
+Nothing that exists is made anew, so a start continues where the last one left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from trustcast_cli import secret_file
+from trustcast_cli.errors import CannotRun
+
+ENVIRONMENT = "default"
+TRUSTSTORE_PASSWORD = "wso2carbon"  # noqa: S105 - what WSO2 ships; a truststore's password keeps no secret
+TRUSTSTORE = Path("repository/resources/security/client-truststore.jks")
+ORPHANS_END_WITHIN = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Where everything is; `path` is absolute."""
+
+    path: Path
+
+    @property
+    def admin_token(self) -> Path:
+        """The file with the admin's bearer token."""
+        return self.path / "admin.token"
+
+    @property
+    def head_key(self) -> Path:
+        """The private key that signs heads."""
+        return self.path / "keys" / "head.pem"
+
+    @property
+    def head_public_key(self) -> Path:
+        """The public key that each listener pins."""
+        return self.path / "keys" / "head.pub.pem"
+
+    @property
+    def redis(self) -> Path:
+        """Redis' folder."""
+        return self.path / "redis"
+
+    @property
+    def gateways_file(self) -> Path:
+        """The gateways' list for the api."""
+        return self.path / "gateways.json"
+
+    @property
+    def database_url(self) -> str:
+        """The embedded database as an SQLAlchemy URL."""
+        return f"sqlite:///{self.path / 'trustcast.db'}"
+
+    def gateway_home(self, name: str) -> Path:
+        """Return the gateway's home."""
+        return self.path / "gateways" / name
+
+    def truststore(self, name: str) -> Path:
+        """Return the JKS file that the gateway reads."""
+        return self.gateway_home(name) / TRUSTSTORE
+
+    def listener(self, name: str) -> Path:
+        """Return the folder of the gateway's listener."""
+        return self.path / "listeners" / name
+
+    def log(self, name: str) -> Path:
+        """Return the log file of a process."""
+        return self.path / "logs" / f"{name}.log"
+
+    def pid_file(self, name: str) -> Path:
+        """Return the file that holds a process' id while it runs."""
+        return self.path / "run" / f"{name}.pid"
+
+    def health(self, name: str) -> Path:
+        """Return the file that a process touches to prove that it works."""
+        return self.path / "run" / f"{name}.health"
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[tuple[DataFolder, int]]:
+    """Make the folder and lock it; yields it with the lock's file descriptor, which the children inherit.
+
+    The lock lasts until the last of them ended, also when `dev` itself was killed: no two listeners write one gateway.
+    Raises `CannotRun` if the folder cannot be written or belongs to a running `dev`.
+    """
+    try:
+        for folder in ("", "redis", "keys", "gateways", "listeners", "logs", "run"):
+            (path / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(path / "run" / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        message = f"The data folder {path} cannot be written: {error.strerror}. Choose another --data-dir."
+        raise CannotRun(message) from None
+    try:
+        _lock(lock, path)
+        yield DataFolder(path.resolve()), lock
+    finally:
+        os.close(lock)
+
+
+def prepare(folder: DataFolder, gateways: int) -> tuple[str, ...]:
+    """Make what is missing for so many gateways and return their names. Raises `CannotRun` if it cannot."""
+    names = tuple(f"gateway-{number}" for number in range(1, gateways + 1))
+    try:
+        secret_file.kept(folder.admin_token, lambda: secrets.token_urlsafe(32))
+        _make_keys(folder)
+        _make_homes(folder, names)
+        _list_gateways(folder, names)
+    except OSError as error:
+        raise CannotRun(f"{error.filename or folder.path} cannot be written: {error.strerror}.") from None
+    return names
+
+
+def _lock(lock: int, path: Path) -> None:
+    deadline = time.monotonic() + ORPHANS_END_WITHIN
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = int(os.pread(lock, 20, 0) or 0)
+            if _alive(owner) or time.monotonic() > deadline:
+                raise CannotRun(
+                    f"The data folder {path} is in use by another `trustcast dev`, process {owner}."
+                ) from None
+            time.sleep(0.05)  # its owner was killed and its children are about to end
+        else:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, str(os.getpid()).encode(), 0)
+            return
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid > 0
+
+
+def _make_keys(folder: DataFolder) -> None:
+    if folder.head_key.exists() and folder.head_public_key.exists():
+        return
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - only at the first start: it takes 50 ms
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    folder.head_public_key.write_bytes(public)
+    secret_file.write(folder.head_key, private.decode("ascii"))
+
+
+def _make_homes(folder: DataFolder, names: tuple[str, ...]) -> None:
+    missing = [name for name in names if not folder.gateway_home(name).exists()]
+    if not missing:
+        return
+    from trustcast_cli import sample_home  # noqa: PLC0415 - only at the first start
+
+    foreign = _public_cas()
+    for name in missing:
+        partial = folder.path / "gateways" / f".{name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        sample_home.make_home(partial, TRUSTSTORE_PASSWORD, foreign)
+        partial.rename(folder.gateway_home(name))
+
+
+def _public_cas() -> dict[str, bytes]:
+    """Read certifi's public CAs, alias to DER: what a gateway trusts before Trustcast adds anything."""
+    import certifi  # noqa: PLC0415 - only at the first start
+
+    # Not parsed: some of them break RFC 5280, and a gateway carries them all the same.
+    blocks = re.findall("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", certifi.contents(), re.DOTALL)
+    return {f"publicca{number:03}": ssl.PEM_cert_to_DER_cert(block) for number, block in enumerate(blocks, start=1)}
+
+
+def _list_gateways(folder: DataFolder, names: tuple[str, ...]) -> None:
+    gateways = []
+    for name in names:
+        (folder.listener(name) / "state").mkdir(mode=0o700, parents=True, exist_ok=True)
+        token = secret_file.kept(folder.listener(name) / "token", lambda: secrets.token_urlsafe(32))
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        gateways.append({"name": name, "environment": ENVIRONMENT, "token_sha256": digest})
+    secret_file.write(folder.gateways_file, json.dumps({"gateways": gateways}, indent=2) + "\n")
