@@ -25,8 +25,8 @@ test: $(READY) ## all tests (ARGS="-k word" for some)
 	@.venv/bin/python -m pytest $(ARGS)
 
 check: $(READY) ## ruff, mypy strict, the borders between rooms
-	@.venv/bin/ruff check --quiet .
-	@.venv/bin/ruff format --quiet --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/python -m pytest -q tests/architecture
 
