@@ -163,11 +163,13 @@ def _sync_folder(folder: Path) -> None:
 def _unavailable(error: OSError, path: Path) -> Unavailable:
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
-            return Unavailable("disk_full", f"There is no room to write {path}; the old file is untouched. Free some space.")
+            return Unavailable(
+                "disk_full", f"There is no room to write {path}; the old file is untouched. Free some space."
+            )
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return Unavailable(
                 "not_writable",
-                f"{path} or its folder cannot be written by this user (owner and mode must be kept); check its permissions.",
+                f"This user cannot replace {path}, keeping owner and mode; check its and its folder's permissions.",
             )
         case _:
             return Unavailable("write_failed", f"{path} could not be replaced: {error.strerror}.")

@@ -76,7 +76,9 @@ def _in_profiles(folder: Path, source: Path, root: etree._Element) -> _Named:
     """The truststore of the profile for every server; profiles for certain servers are the operator's own affair."""
     profiles = [one for one in root.iterchildren("profile") if one.find("TrustStore") is not None]
     everywhere = [one for one in profiles if "*" in _servers(one)]
-    named = [_named(folder, source, store) for one in everywhere or profiles for store in one.iterchildren("TrustStore")]
+    named = [
+        _named(folder, source, store) for one in everywhere or profiles for store in one.iterchildren("TrustStore")
+    ]
     if not named:
         raise _invalid(source, "no profile in it has a TrustStore")
     if len({(one.path, one.type) for one in named}) > 1:
@@ -107,14 +109,18 @@ def _ssl_profiles(source: Path, axis2: etree._Element | None) -> str:
     if not paths:
         return _SSL_PROFILES
     if paths[0].startswith("/"):
-        raise _invalid(source, "its dynamicSSLProfilesConfig filePath is absolute; the gateway needs it relative to its home")
+        raise _invalid(
+            source, "its dynamicSSLProfilesConfig filePath is absolute; the gateway needs it relative to its home"
+        )
     return _exact(source, "filePath", paths[0])
 
 
 def _named(folder: Path, source: Path, store: etree._Element) -> _Named:
     location = _exact(source, "Location", store.findtext("Location"))
     store_type = _exact(source, "Type", store.findtext("Type"))
-    return _Named(source, Path(os.path.normpath(folder / location)), store_type.upper(), _written_password(source, store))
+    return _Named(
+        source, Path(os.path.normpath(folder / location)), store_type.upper(), _written_password(source, store)
+    )
 
 
 def _written_password(source: Path, store: etree._Element) -> str | None:
@@ -148,7 +154,9 @@ def _password(named: list[_Named], setting: str | None) -> str:
 def _agree(what: str, values: list[tuple[Path, str]]) -> None:
     if len({value for _, value in values}) > 1:
         said = "; ".join(f"{source} says {value}" for source, value in values)
-        raise Unavailable("gateway_home_disagrees", f"The gateway's files name different truststores by {what}: {said}.")
+        raise Unavailable(
+            "gateway_home_disagrees", f"The gateway's files name different truststores by {what}: {said}."
+        )
 
 
 def _servers(profile: etree._Element) -> list[str]:
@@ -181,13 +189,13 @@ def _parsed(path: Path) -> etree._Element:
         raise Unavailable("gateway_home_missing", f"{path} cannot be read: {error.strerror}.") from error
     except etree.XMLSyntaxError as error:
         raise _invalid(path, f"it is not well-formed XML (line {error.lineno})") from error
-    if root.getroottree().docinfo.doctype:
+    if root.getroottree().docinfo.internalDTD is not None:  # type: ignore[union-attr] # the stubs lack it
         raise _invalid(path, "it has a document type declaration, which is not allowed")
     return root
 
 
 def _elements(found: object) -> Sequence[etree._Element]:
-    return [one for one in found if isinstance(one, etree._Element)] if isinstance(found, list) else []
+    return [one for one in found if isinstance(one, etree._Element)] if isinstance(found, list) else []  # noqa: SLF001 - lxml's only name for it
 
 
 def _invalid(path: Path, reason: str) -> Unavailable:

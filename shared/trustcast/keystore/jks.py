@@ -21,7 +21,7 @@ import hashlib
 import re
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import jks
 
@@ -35,13 +35,14 @@ _VERSION: Final = 2
 _HEADER: Final = struct.Struct(">4sII")
 _U2: Final = struct.Struct(">H")
 _U4: Final = struct.Struct(">I")
+_U8: Final = struct.Struct(">Q")
 _DIGEST_SIZE: Final = 20
 
 _PRIVATE_KEY: Final = 1
 _TRUSTED: Final = 2
 # Fixed, so that the same entries are the same bytes; odd, so that it tells our entries from everybody else's.
 # Java and keytool carry it through when they rewrite a keystore, and show it as 1 January 2026.
-_TIMESTAMP: Final = struct.pack(">Q", 1_767_225_600_739)
+_OUR_MILLISECONDS: Final = 1_767_225_600_739
 _LONGEST_UTF: Final = 0xFFFF
 
 
@@ -63,28 +64,32 @@ class RawEntry:
     @property
     def certificate(self) -> bytes | None:
         """The DER of a trusted certificate; None for a private key."""
-        if _U4.unpack_from(self.raw)[0] != _TRUSTED:
+        if self._number(_U4, 0) != _TRUSTED:
             return None
-        cert_type = self._after_alias() + len(_TIMESTAMP)
-        return self.raw[cert_type + _U2.size + _U2.unpack_from(self.raw, cert_type)[0] + _U4.size :]
+        cert_type = self._after_alias() + _U8.size
+        return self.raw[cert_type + _U2.size + self._number(_U2, cert_type) + _U4.size :]
 
     @property
     def is_ours(self) -> bool:
         """Whether `trusted_entry` made it: the timestamp says so. Everything else in a gateway's file is foreign."""
-        return self.raw.startswith(_TIMESTAMP, self._after_alias())
+        return self._number(_U4, 0) == _TRUSTED and self._number(_U8, self._after_alias()) == _OUR_MILLISECONDS
 
     def _after_alias(self) -> int:
-        return _U4.size + _U2.size + _U2.unpack_from(self.raw, _U4.size)[0]
+        return _U4.size + _U2.size + self._number(_U2, _U4.size)
+
+    def _number(self, struct_: struct.Struct, at: int) -> int:
+        return int(struct_.unpack_from(self.raw, at)[0])
 
 
-def trusted_entry(alias: str, der: bytes) -> RawEntry:
+def trusted_entry(alias: str, der: bytes, *, made_ms: int = _OUR_MILLISECONDS) -> RawEntry:
     """Make the entry that trusts the certificate `der` under the alias in lower case.
 
-    Java looks entries up in lower case and silently trusts nothing under any other spelling.
+    Java looks entries up in lower case and silently trusts nothing under any other spelling. `made_ms` is the entry's
+    date in milliseconds since 1970; give one only for an entry that shall count as foreign.
     Raises `KeystoreError` (`keystore_alias`) for an alias of more than 65,535 bytes.
     """
     alias = alias.lower()
-    raw = _U4.pack(_TRUSTED), _utf(alias), _TIMESTAMP, _utf("X.509"), _U4.pack(len(der)), der
+    raw = _U4.pack(_TRUSTED), _utf(alias), _U8.pack(made_ms), _utf("X.509"), _U4.pack(len(der)), der
     return RawEntry(alias, b"".join(raw))
 
 
@@ -122,12 +127,21 @@ def second_reading(data: bytes, password: str) -> dict[str, str]:
     """
     _count(data)
     try:
-        store = jks.KeyStore.loads(data, password, try_decrypt_keys=False)
+        store = _Pyjks.loads(data, password, try_decrypt_keys=False)
     except jks.KeystoreSignatureException:
         raise _wrong_password() from None
     except jks.KeystoreException:
         raise KeystoreError("keystore_entry", "A second reader (pyjks) cannot read this keystore.") from None
     return {alias: hashlib.sha256(entry.cert).hexdigest() for alias, entry in store.certs.items()}
+
+
+class _Pyjks(jks.KeyStore):  # type: ignore[misc]
+    """pyjks, which takes Java's modified UTF-8 for plain UTF-8 and fails on an alias with an emoji in it."""
+
+    @classmethod
+    def _read_utf(cls, data: bytes, pos: int, kind: str | None = None) -> tuple[str, int]:  # noqa: ARG003
+        end = pos + _U2.size + int(_U2.unpack_from(data, pos)[0])
+        return _text(data[pos + _U2.size : end]), end
 
 
 def _count(data: bytes) -> int:
@@ -153,7 +167,9 @@ def _entry(data: bytes, start: int) -> tuple[RawEntry, int]:
     elif tag == _PRIVATE_KEY:
         end = _after_chain(data, _after_block(data, after_alias + 8))
     else:
-        raise KeystoreError("keystore_entry", "The keystore holds an entry that is neither a certificate nor a private key.")
+        raise KeystoreError(
+            "keystore_entry", "The keystore holds an entry that is neither a certificate nor a private key."
+        )
     if end > len(data):
         raise _truncated()
     return RawEntry(_text(data[start + 6 : after_alias]), data[start:end]), end
@@ -176,8 +192,8 @@ def _after_chain(data: bytes, at: int) -> int:
 
 
 def _seed(password: str) -> hashlib._Hash:
-    # SHA-1 is the format's; it guards against damage, not against an attacker.
-    return hashlib.sha1(password.encode("utf-16-be", "surrogatepass") + b"Mighty Aphrodite", usedforsecurity=False)
+    # The format knows only SHA-1. It finds damage; against an attacker it protects nothing.
+    return hashlib.sha1(password.encode("utf-16-be") + b"Mighty Aphrodite", usedforsecurity=False)
 
 
 def _check_digest(data: bytes, end: int, password: str) -> None:
@@ -207,7 +223,9 @@ def _text(encoded: bytes) -> str:
     except UnicodeDecodeError:
         text = "\U0010ffff"
     if _ASTRAL.search(text):
-        raise KeystoreError("keystore_alias", "An alias in the keystore is not in Java's modified UTF-8; Java cannot load it either.")
+        raise KeystoreError(
+            "keystore_alias", "An alias in the keystore is not in Java's modified UTF-8; Java cannot load it either."
+        )
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 

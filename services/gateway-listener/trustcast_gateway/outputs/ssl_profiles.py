@@ -1,4 +1,4 @@
-"""sslprofiles.xml, whose modification time is what a WSO2 gateway watches: a newer one makes it load its truststore again."""
+"""sslprofiles.xml: its modification time is what a WSO2 gateway watches to load its truststore again."""
 
 from __future__ import annotations
 
