@@ -73,19 +73,13 @@ def make_home(folder: Path, password: str, foreign: Mapping[str, bytes]) -> None
     The entries look as if keytool had put them there now, so that no listener takes them for its own.
     Raises `FileExistsError` rather than write over a file, and `OSError` for a folder that cannot be written.
     """
-    values = {
-        "truststore": TRUSTSTORE.as_posix(),
-        "ssl_profiles": SSL_PROFILES.as_posix(),
-        "password": escape(password),
-    }
+    paths = {"truststore": TRUSTSTORE.as_posix(), "ssl_profiles": SSL_PROFILES.as_posix()}
     now = time.time_ns() // 1_000_000
     entries = [jks.trusted_entry(alias, der, made_ms=now) for alias, der in foreign.items()]
     _new(folder / TRUSTSTORE, jks.write(entries, password))
     for path, text in _TEXTS.items():
-        _new(
-            folder / path,
-            Template(text).substitute(paths, password=escape(password)).encode("latin-1", "xmlcharrefreplace"),
-        )
+        filled = Template(text).substitute(paths, password=escape(password))
+        _new(folder / path, filled.encode("latin-1", "xmlcharrefreplace"))
 
 
 def _new(path: Path, content: bytes) -> None:

@@ -189,7 +189,7 @@ def _parsed(path: Path) -> etree._Element:
         raise Unavailable("gateway_home_missing", f"{path} cannot be read: {error.strerror}.") from error
     except etree.XMLSyntaxError as error:
         raise _invalid(path, f"it is not well-formed XML (line {error.lineno})") from error
-    if root.getroottree().docinfo.internalDTD is not None:  # type: ignore[union-attr] # the stubs lack it
+    if root.getroottree().docinfo.internalDTD is not None:
         raise _invalid(path, "it has a document type declaration, which is not allowed")
     return root
 
