@@ -6,6 +6,7 @@ function; whoever holds a `Certificate` can look at any of it without an excepti
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -39,9 +40,19 @@ REASONS = {
         "The certificate names two different signature algorithms inside and outside of its signed part "
         "(RFC 5280, 4.1.1.2 forbids it); have it issued again."
     ),
+    "name_empty": (
+        "The certificate has no issuer, or no subject and no critical subject alternative name in its place "
+        "(RFC 5280, 4.1.2.6); a gateway cannot read such a certificate, so have it issued again."
+    ),
+    "name_constraint_invalid": (
+        "The certificate has a name constraint for URIs that is not a host name (RFC 5280, 4.2.1.10); a gateway "
+        "cannot read such a certificate, so have it issued again."
+    ),
 }
 
 _SERIAL_OCTETS = 20
+_URI_CONSTRAINT = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
+# Those that `cryptography` reads; policy mappings it does not.
 _UNDERSTOOD = frozenset(
     {
         ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
@@ -55,7 +66,6 @@ _UNDERSTOOD = frozenset(
         ExtensionOID.KEY_USAGE,
         ExtensionOID.NAME_CONSTRAINTS,
         ExtensionOID.POLICY_CONSTRAINTS,
-        ExtensionOID.POLICY_MAPPINGS,
         ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
         ExtensionOID.SUBJECT_KEY_IDENTIFIER,
     }
@@ -133,6 +143,7 @@ class Certificate:
         if loaded.public_bytes(Encoding.DER) != der:
             raise _rejected("certificate_unreadable")
         extensions = _Extensions(loaded.extensions)
+        _check_what_a_jvm_cannot_read(loaded, extensions)
         self_signed = loaded.subject == loaded.issuer and extensions.names_own_key()
         dns_names, ip_addresses = extensions.alternative_names()
         common_name = _common_name(loaded.subject)
@@ -206,6 +217,16 @@ class _Extensions:
         addresses = names.get_values_for_type(x509.IPAddress)
         return tuple(name.lower() for name in dns_names), tuple(str(address) for address in addresses)
 
+    def replaces_subject(self) -> bool:
+        return any(isinstance(each.value, x509.SubjectAlternativeName) and each.critical for each in self._all)
+
+    def uri_constraints(self) -> list[str]:
+        constraints = self.find(x509.NameConstraints)
+        if constraints is None:
+            return []
+        trees = (constraints.permitted_subtrees or []) + (constraints.excluded_subtrees or [])
+        return [tree.value for tree in trees if isinstance(tree, x509.UniformResourceIdentifier)]
+
     def names_own_key(self) -> bool:
         """A CA that changed its key may have signed the new certificate with the old key, under one name."""
         authority = self.find(x509.AuthorityKeyIdentifier)
@@ -231,6 +252,15 @@ def _checked_shape(der: bytes) -> bytes:
     if der[inner_algorithm.start : inner_algorithm.end] != der[outer_algorithm.start : outer_algorithm.end]:
         raise _rejected("signature_algorithms_differ")
     return der[key.start : key.end]
+
+
+def _check_what_a_jvm_cannot_read(loaded: x509.Certificate, extensions: _Extensions) -> None:
+    """One entry that `KeyStore.load` cannot parse makes the whole truststore unreadable (found with OpenJDK 17)."""
+    has_subject = bool(loaded.subject.rdns) or extensions.replaces_subject()
+    if not loaded.issuer.rdns or not has_subject:
+        raise _rejected("name_empty")
+    if not all(map(_URI_CONSTRAINT.fullmatch, extensions.uri_constraints())):
+        raise _rejected("name_constraint_invalid")
 
 
 def _key(loaded: x509.Certificate, spki: bytes) -> Key:

@@ -24,7 +24,8 @@ EXPIRES_SOON = timedelta(days=30)
 LONGEST_LEAF = timedelta(days=398)
 RSA_BITS = range(2048, 8192 + 1)
 RSA_BITS_ADVISED = 3072
-RSA_LEAST_EXPONENT = 65537
+# With a longer exponent a JVM cannot read the key, nor then the whole key store.
+RSA_EXPONENTS = range(65537, 2**64)
 CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 WEAK_HASHES = frozenset({"md2", "md5", "sha1"})
 
@@ -107,7 +108,7 @@ def _key_kind_unknown(case: _Case) -> bool:
 
 def _exponent_bad(case: _Case) -> bool:
     exponent = case.certificate.key.exponent
-    return exponent is not None and (exponent % 2 == 0 or exponent < RSA_LEAST_EXPONENT)
+    return exponent is not None and (exponent % 2 == 0 or exponent not in RSA_EXPONENTS)
 
 
 def _not_for_servers(case: _Case) -> bool:
@@ -161,7 +162,8 @@ REFUSALS = (
     ),
     Rule(
         "key_exponent",
-        "The certificate's RSA key has an even public exponent or one below 65537; make a new key and certificate.",
+        "The certificate's RSA key has a public exponent that is even, below 65537 or longer than 64 bits; "
+        "make a new key and certificate.",
         _exponent_bad,
     ),
     Rule(
