@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -23,5 +24,6 @@ def run(path: Path, *, port: int, gateways: int) -> None:
 
 
 def tell(sentence: str) -> None:
-    """Write a sentence for the person at the terminal."""
-    print(sentence, file=sys.stderr, flush=True)
+    """Write a sentence for the person at the terminal, if it is still there."""
+    with contextlib.suppress(OSError):
+        print(sentence, file=sys.stderr, flush=True)

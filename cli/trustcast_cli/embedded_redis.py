@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import secrets
 import shutil
 import socket
@@ -78,7 +79,7 @@ bind {LOOPBACK}
 port {port}
 protected-mode yes
 requirepass {password}
-dir "{folder}"
+dir {json.dumps(str(folder), ensure_ascii=False)}
 appendonly yes
 appendfsync everysec
 save ""

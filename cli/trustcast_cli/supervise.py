@@ -116,13 +116,17 @@ class _Kept:
     def stop(self) -> None:
         with self._lock:
             self._stopping.set()
-        self._signal(signal.SIGTERM)
+        # To the child alone: how its own children end is its business, as long as it has time.
+        if (pid := self.pid()) is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
     def join(self, seconds: float) -> None:
         self._thread.join(max(seconds, 0))
 
     def kill(self) -> None:
-        self._signal(signal.SIGKILL)
+        if (pid := self.pid()) is not None:
+            _signal_group(pid, signal.SIGKILL)
         self._thread.join()
 
     def _keep(self) -> None:
@@ -146,7 +150,8 @@ class _Kept:
             self._tried.set()
         code = process.wait()
         _signal_group(process.pid, signal.SIGKILL)  # what it left behind, such as a worker's pool
-        self._child.pid_file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._child.pid_file.unlink()
         return how_it_ended(code)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
@@ -164,13 +169,9 @@ class _Kept:
             )
             if self._stopping.is_set():  # stop() came just before and found nothing to signal
                 process.kill()
-        child.pid_file.write_text(f"{process.pid}\n", encoding="ascii")
+        with contextlib.suppress(OSError):  # on a full disk the child still runs
+            child.pid_file.write_text(f"{process.pid}\n", encoding="ascii")
         return process
-
-    def _signal(self, number: signal.Signals) -> None:
-        pid = self.pid()
-        if pid is not None:
-            _signal_group(pid, number)
 
 
 def how_it_ended(code: int) -> str:
