@@ -86,7 +86,9 @@ def load(kind: type[S], environ: Mapping[str, str] | None = None) -> S:
     try:
         return kind.model_validate(given)
     except ValidationError as error:
-        raise SettingsError("Settings: " + "; ".join(_sentence(e["loc"], e["msg"]) for e in error.errors()) + ".") from None
+        raise SettingsError(
+            "Settings: " + "; ".join(_sentence(e["loc"], e["msg"]) for e in error.errors()) + "."
+        ) from None
 
 
 def secret(path: Path | None) -> str:

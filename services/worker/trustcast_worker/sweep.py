@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from trustcast.storage.session import Database
 
 OVERDUE_AFTER = timedelta(seconds=2)
-_WAKE = {State.RECEIVED: OperationAccepted, State.VALIDATED: OperationValidated}
+_WAKE: dict[State, type[OperationAccepted | OperationValidated]] = {
+    State.RECEIVED: OperationAccepted,
+    State.VALIDATED: OperationValidated,
+}
 
 
 def sweep(database: Database, *, at: datetime) -> None:
@@ -44,6 +47,7 @@ def _overdue(transaction: Connection, state: State, at: datetime) -> bool:
 def _give_up(transaction: Connection, state: State, at: datetime) -> None:
     tired = operations.exhausted(transaction, state=state, attempts=ATTEMPTS, at=at)
     problem = {
+        "kind": "Failed",
         "code": "attempts_exhausted",
         "detail": f"Processing this request failed {ATTEMPTS} times; nothing was changed. Tell the operator.",
     }

@@ -16,6 +16,8 @@ from trustcast_worker.sweep import sweep
 from trustcast_worker.validate_uploads import validate_uploads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery import Celery
 
     from trustcast_worker.app import Context
@@ -35,52 +37,60 @@ _RETRY: dict[str, Any] = {
 def register(app: Celery, context: Context) -> None:
     """Define the tasks on `app`; each works with `context` alone."""
 
-    @app.task(name=broker.VALIDATE_UPLOADS, **_RETRY)
-    def validate(event: str) -> None:
-        _heard(event)
-        while verdicts := validate_uploads(
-            context.database, policy=context.policy, worker=context.name, now=context.now
-        ):
-            outbox.drain(context.database, context.broker)
-            for one in verdicts:
-                log.info("validated", operation=one.operation.id, problem=(one.problem or {}).get("code"))
+    def task(name: str, work: Callable[..., None], **options: Any) -> None:
+        @app.task(name=name, **options)
+        def run(*args: str) -> None:
+            work(context, *args)
 
-    @app.task(name=broker.APPLY_CHANGES, **_RETRY)
-    def apply(event: str) -> None:
-        _heard(event)
-        try:
-            outcome = apply_changes(
-                context.database,
-                signer=context.signer,
-                cache=context.truststores,
-                per_endpoint=context.settings.per_endpoint,
-                at=context.now(),
-            )
-        except (TrustcastError, LostRaceError):
-            raise
-        except Exception:
-            blame(context.database)
-            raise
+    task(broker.VALIDATE_UPLOADS, _validate, **_RETRY)
+    task(broker.APPLY_CHANGES, _apply, **_RETRY)
+    task(broker.SIGN_HEADS, _sign, **_RETRY)
+    task(broker.SWEEP, _sweep)
+
+
+def _validate(context: Context, event: str) -> None:
+    _heard(event)
+    while verdicts := validate_uploads(context.database, policy=context.policy, worker=context.name, now=context.now):
         outbox.drain(context.database, context.broker)
-        for one in outcome.done:
-            log.info("applied", operation=one.id)
-        for one, conflict in outcome.refused:
-            log.info("rejected", operation=one.id, problem=conflict.code)
+        for one in verdicts:
+            log.info("validated", operation=one.operation.id, problem=(one.problem or {}).get("code"))
 
-    @app.task(name=broker.SIGN_HEADS, **_RETRY)
-    def sign() -> None:
-        sign_heads(context.database, signer=context.signer, at=context.now())
 
-    @app.task(name=broker.SWEEP)
-    def look_for_leftovers() -> None:
-        try:
-            sweep(context.database, at=context.now())
-            outbox.drain(context.database, context.broker)
-        except Unavailable as error:
-            log.warning("sweep_postponed", code=error.code, detail=error.detail)
-            return
-        if context.settings.health_file is not None:
-            context.settings.health_file.touch()
+def _apply(context: Context, event: str) -> None:
+    _heard(event)
+    try:
+        outcome = apply_changes(
+            context.database,
+            signer=context.signer,
+            cache=context.truststores,
+            per_endpoint=context.settings.per_endpoint,
+            at=context.now(),
+        )
+    except (TrustcastError, LostRaceError):
+        raise
+    except Exception:
+        blame(context.database)
+        raise
+    outbox.drain(context.database, context.broker)
+    for one in outcome.done:
+        log.info("applied", operation=one.id)
+    for one, conflict in outcome.refused:
+        log.info("rejected", operation=one.id, problem=conflict.code)
+
+
+def _sign(context: Context) -> None:
+    sign_heads(context.database, signer=context.signer, at=context.now())
+
+
+def _sweep(context: Context) -> None:
+    try:
+        sweep(context.database, at=context.now())
+        outbox.drain(context.database, context.broker)
+    except Unavailable as error:
+        log.warning("sweep_postponed", code=error.code, detail=error.detail)
+        return
+    if context.settings.health_file is not None:
+        context.settings.health_file.touch()
 
 
 def _heard(event: str) -> None:

@@ -13,6 +13,12 @@ No error here knows an HTTP status: one dictionary in the api maps them.
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class TrustcastError(Exception):
     """`code` is stable snake_case for scripts; `detail` says to a person what was wrong and what to do.
@@ -57,3 +63,23 @@ class Unavailable(TrustcastError):
 
 class Untrusted(TrustcastError):
     """A head or a changes answer failed verification; whoever holds good files keeps them."""
+
+
+class FieldErrors:
+    """Collects what is wrong with each field, so that a person mends them all at once."""
+
+    def __init__(self) -> None:
+        self._errors: list[Rejected] = []
+
+    @contextlib.contextmanager
+    def of(self, field: str) -> Iterator[None]:
+        """Keep a `Rejected` of this block for later; `field` is named where the error names none."""
+        try:
+            yield
+        except Rejected as error:
+            self._errors.append(Rejected(error.code, error.detail, field=error.field or field))
+
+    def raise_if_any(self) -> None:
+        """Raise `RejectedMany` unless every block went well."""
+        if self._errors:
+            raise RejectedMany(tuple(self._errors))

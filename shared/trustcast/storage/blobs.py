@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+_CHUNK = 500  # databases bound the parameters of one statement
+
 
 def keep(transaction: Connection, der: bytes) -> str:
     """Store `der` unless it is there; return its SHA-256 in hexadecimal."""
@@ -27,9 +29,14 @@ def keep(transaction: Connection, der: bytes) -> str:
 def read(transaction: Connection, sha256s: Iterable[str]) -> dict[str, bytes]:
     """Return SHA-256 -> DER for those that are stored."""
     of = certificate_blob.c
-    return {
-        row.sha256: row.der for row in transaction.execute(select(of.sha256, of.der).where(of.sha256.in_(set(sha256s))))
-    }
+    found: dict[str, bytes] = {}
+    wanted = sorted(set(sha256s))
+    for start in range(0, len(wanted), _CHUNK):
+        chunk = wanted[start : start + _CHUNK]
+        found.update(
+            (row.sha256, row.der) for row in transaction.execute(select(of.sha256, of.der).where(of.sha256.in_(chunk)))
+        )
+    return found
 
 
 def forget_unused(transaction: Connection, sha256s: Iterable[str]) -> None:

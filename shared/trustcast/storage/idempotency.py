@@ -6,6 +6,7 @@ Source: IETF draft "The Idempotency-Key HTTP Header Field".
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select
@@ -26,37 +27,31 @@ class KeyReusedError(Rejected):
         super().__init__("idempotency_key_reused", "This Idempotency-Key was used for another request; take a new one.")
 
 
-def earlier(transaction: Connection, *, tenant_id: int, principal: str, key: str, request_sha256: str) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A key in one principal's hands, and the SHA-256 of the request it came with."""
+
+    tenant_id: int
+    principal: str
+    key: str
+    request_sha256: str
+
+
+def earlier(transaction: Connection, use: Use) -> str | None:
     """Return the operation that this key made, None if the key is new. Raises `KeyReusedError`."""
     of = idempotency_key.c
     row = transaction.execute(
         select(of.operation, of.request_sha256).where(
-            of.tenant_id == tenant_id, of.principal == principal, of.key == key
+            of.tenant_id == use.tenant_id, of.principal == use.principal, of.key == use.key
         )
     ).one_or_none()
-    if row is not None and row.request_sha256 != request_sha256:
+    if row is None:
+        return None
+    if row.request_sha256 != use.request_sha256:
         raise KeyReusedError
-    return row.operation if row else None
+    return str(row.operation)
 
 
-def keep(
-    transaction: Connection,
-    *,
-    tenant_id: int,
-    principal: str,
-    key: str,
-    request_sha256: str,
-    operation: str,
-    at: datetime,
-) -> None:
+def keep(transaction: Connection, use: Use, *, operation: str, at: datetime) -> None:
     """Remember which operation the key made. A concurrent twin fails on the primary key."""
-    transaction.execute(
-        insert(idempotency_key).values(
-            tenant_id=tenant_id,
-            principal=principal,
-            key=key,
-            request_sha256=request_sha256,
-            operation=operation,
-            created_at=at,
-        )
-    )
+    transaction.execute(insert(idempotency_key).values(**asdict(use), operation=operation, created_at=at))

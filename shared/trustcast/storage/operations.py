@@ -179,11 +179,12 @@ def validated(transaction: Connection, *, limit: int) -> list[Operation]:
 
 def waiting_since(transaction: Connection, state: State, *, at: datetime) -> datetime | None:
     """Return when the oldest operation in `state` that nobody leases was accepted, None if there is none."""
-    return transaction.execute(
+    oldest: datetime | None = transaction.execute(
         select(func.min(operation.c.accepted_at)).where(
             operation.c.state == state, or_(operation.c.lease_until.is_(None), operation.c.lease_until < at)
         )
     ).scalar_one()
+    return oldest
 
 
 def any_in(transaction: Connection, state: State) -> bool:
@@ -209,7 +210,7 @@ def pending_alias(transaction: Connection, tenant_id: int, alias_key: str) -> bo
 
 def problem(error: TrustcastError) -> dict[str, Any]:
     """Return an error as an operation keeps it."""
-    return {"code": error.code, "detail": error.detail, "field": error.field}
+    return {"kind": type(error).__name__, "code": error.code, "detail": error.detail, "field": error.field}
 
 
 def end(transaction: Connection, one: Operation, state: State, problem: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from trustcast.storage.tables import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from sqlalchemy import Connection
 
@@ -80,7 +81,7 @@ def log(transaction: Connection, name: str, generation: int, changes: ChangeSet)
     put, touched = dict(changes.put), [*changes.put, *changes.remove]
     if not touched:
         return
-    key = {"environment": name}
+    key: dict[str, object] = {"environment": name}
     transaction.execute(
         insert(truststore_change),
         [key | {"generation": generation, "alias": alias, "certificate": put.get(alias)} for alias in touched],
@@ -148,10 +149,11 @@ def add_head(transaction: Connection, new: Head, envelope: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SignedHead:
-    """The newest head of an environment: its generation, the hash of its payload, its DSSE envelope as JSON."""
+    """The newest head of an environment: its generation, its payload's hash, when it was signed, its DSSE envelope in JSON."""
 
     generation: int
     payload_sha256: str
+    issued_at: datetime
     envelope: str
 
 
@@ -159,7 +161,7 @@ def newest_head(transaction: Connection, name: str) -> SignedHead | None:
     """Return the newest head, None before the first generation."""
     of = head.c
     row = transaction.execute(
-        select(of.generation, of.payload_sha256, of.envelope)
+        select(of.generation, of.payload_sha256, of.issued_at, of.envelope)
         .where(of.environment == name)
         .order_by(of.generation.desc(), of.id.desc())
         .limit(1)

@@ -1,0 +1,33 @@
+"""What the routes work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
+
+from fastapi import Request
+
+if TYPE_CHECKING:
+    from trustcast.broker import Broker
+    from trustcast.storage.session import Database
+    from trustcast_api.drainer import Drainer
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One per application, wired in `app.py`."""
+
+    database: Database
+    broker: Broker
+    drainer: Drainer
+    admin_token_sha256: str
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return datetime.now(UTC)
+
+
+def context(request: Request) -> Context:
+    """Return the application's context."""
+    return cast("Context", request.app.state.context)

@@ -1,0 +1,63 @@
+"""Hands the outbox over right after each commit, without making the client wait for the broker."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+
+from trustcast.domain.errors import Unavailable
+from trustcast.storage import outbox
+
+if TYPE_CHECKING:
+    from trustcast.storage.outbox import Broker
+    from trustcast.storage.session import Database
+
+log = structlog.get_logger("trustcast.api")
+
+_FIRST_RETRY_SECONDS = 0.1
+_LONGEST_RETRY_SECONDS = 2.0
+
+
+class Drainer:
+    """One thread that drains when it is woken, so that a burst of commits becomes few messages.
+
+    A broker that is away costs one line in the log and is tried again with growing pauses, for as long as it takes.
+    """
+
+    def __init__(self, database: Database, broker: Broker) -> None:
+        self._database, self._broker = database, broker
+        self._woken, self._stopping = threading.Event(), False
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+
+    def start(self) -> None:
+        """Start, with what an earlier process may have left behind."""
+        self._woken.set()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something was committed."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End; what is still owed is the sweep's."""
+        self._stopping = True
+        self._woken.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        pause: float | None = None
+        while True:
+            self._woken.wait(pause)
+            self._woken.clear()
+            if self._stopping:
+                return
+            try:
+                while outbox.drain(self._database, self._broker):
+                    pass
+                pause = None
+            except Unavailable as error:
+                if pause is None:
+                    log.warning("outbox_waits", code=error.code, detail=error.detail)
+                pause = min((pause or _FIRST_RETRY_SECONDS / 2) * 2, _LONGEST_RETRY_SECONDS)

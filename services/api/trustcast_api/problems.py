@@ -1,0 +1,131 @@
+"""Errors of ours become problems of HTTP (RFC 9457) here and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from trustcast.domain.errors import Conflict, NotFound, Rejected, RejectedMany, TrustcastError, Unavailable
+from trustcast.storage.idempotency import KeyReusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fastapi import FastAPI, Request
+
+log = structlog.get_logger("trustcast.api")
+
+
+class UnauthenticatedError(TrustcastError):
+    """Nobody we know sent this."""
+
+
+class ForbiddenError(TrustcastError):
+    """We know who sent this, and it is not for them."""
+
+
+class UnsupportedMediaError(Rejected):
+    """The body is of a kind that this route does not read."""
+
+
+STATUS_OF: dict[type[TrustcastError], HTTPStatus] = {
+    Rejected: HTTPStatus.BAD_REQUEST,
+    UnsupportedMediaError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+# What an ended operation's problem says of its kind.
+_STATUS_OF_KIND = {"Conflict": HTTPStatus.CONFLICT, "Failed": HTTPStatus.SERVICE_UNAVAILABLE}
+_HEADERS_OF = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "2"},
+}
+_SENTENCES = {
+    HTTPStatus.BAD_REQUEST: "The body cannot be read; send it as the documentation of this route says.",
+    HTTPStatus.NOT_FOUND: "There is nothing at this address.",
+    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not know this method.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is larger than 256 KB; a certificate is a few KB.",
+}
+
+
+def problem(
+    status: HTTPStatus, code: str, detail: str, errors: list[dict[str, str | None]] | None = None
+) -> dict[str, Any]:
+    """Return a problem document: `code` is stable, `detail` is for people, `errors` names each field at fault."""
+    return {
+        "type": f"urn:trustcast:problem:{code}",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": detail,
+        "code": code,
+        "errors": errors or [],
+    }
+
+
+def of_operation(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the problem that an operation ended with."""
+    status = _STATUS_OF_KIND.get(kept.get("kind", ""), HTTPStatus.BAD_REQUEST)
+    return problem(
+        status, kept["code"], kept["detail"], _field_errors([(kept.get("field"), kept["code"], kept["detail"])])
+    )
+
+
+def answer(body: dict[str, Any]) -> JSONResponse:
+    """Return a problem document as a response."""
+    headers = _HEADERS_OF.get(HTTPStatus(body["status"]))
+    return JSONResponse(body, body["status"], headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error with a problem; what nobody expected is a 500 without detail, and a line in the log."""
+    app.add_exception_handler(TrustcastError, _ours)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _ours(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TrustcastError)  # noqa: S101 - by registration
+    status = next(
+        (STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), HTTPStatus.INTERNAL_SERVER_ERROR
+    )
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        log.warning("unavailable", code=error.code, detail=error.detail)
+    several = error.errors if isinstance(error, RejectedMany) else (error,)
+    errors = _field_errors([(one.field, one.code, one.detail) for one in several])
+    return answer(problem(status, error.code, error.detail, errors))
+
+
+def _field_errors(facts: Sequence[tuple[str | None, str, str]]) -> list[dict[str, str | None]]:
+    return [{"field": field, "code": code, "detail": detail} for field, code, detail in facts if field]
+
+
+def _of_http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - by registration
+    status = HTTPStatus(error.status_code)
+    code = re.sub(r"[^a-z]+", "_", status.phrase.lower())
+    return answer(problem(status, code, _SENTENCES.get(status, status.phrase)))
+
+
+def _of_validation(_request: Request, error: Exception) -> JSONResponse:
+    """Name the fields; FastAPI's own answer would echo the input."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - by registration
+    errors = [(str(one["loc"][-1]), "field_invalid", str(one["msg"]) + ".") for one in error.errors()]
+    detail = "Some fields are wrong; each is named under errors."
+    return answer(problem(HTTPStatus.BAD_REQUEST, "invalid_request", detail, _field_errors(errors)))
+
+
+def _unexpected(_request: Request, error: Exception) -> JSONResponse:
+    log.error("unexpected", exc_info=error)
+    detail = "Something went wrong on our side; nothing of the request was kept unless an operation says so."
+    return answer(problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail))

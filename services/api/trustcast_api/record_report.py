@@ -1,0 +1,36 @@
+"""Take down what a gateway reports, and stamp the operations that have now reached every gateway."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trustcast.storage import gateways, operations, truststores
+from trustcast.storage.gateways import Phase, Report
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from trustcast.storage.session import Database
+    from trustcast_api.auth import Gateway
+
+
+def record_report(database: Database, gateway: Gateway, report: Report, *, at: datetime) -> list[str]:
+    """Keep the report; return the ids of the operations that converged by it. Raises `Unavailable`.
+
+    A digest that was never signed for the generation is no success, whatever the gateway calls it.
+    """
+    with database.writing() as transaction:
+        signed = truststores.digest_of(transaction, gateway.environment, report.generation)
+        if report.phase is not Phase.FAILED and report.entries_sha256 != signed:
+            detail = "The entries read back on the gateway are not those that were signed for this generation."
+            report = Report(
+                generation=report.generation,
+                entries_sha256=report.entries_sha256,
+                phase=Phase.FAILED,
+                code="entries_mismatch",
+                detail=detail,
+            )
+        gateways.record(transaction, gateway.name, report, at=at)
+        converged = operations.converge(transaction, gateway.environment, at=at)
+        transaction.commit()
+    return converged

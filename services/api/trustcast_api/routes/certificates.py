@@ -1,0 +1,114 @@
+"""`/v1/certificates`: upload, delete, look."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from trustcast.domain.errors import Rejected
+from trustcast.storage import certificates, truststores
+from trustcast.storage.operations import Kind
+from trustcast.storage.tables import SUPER_TENANT
+from trustcast_api import accept_request
+from trustcast_api.app_context import Context, context
+from trustcast_api.auth import Administrator, administrator
+from trustcast_api.list_certificates import Filters, Status, list_certificates
+from trustcast_api.problems import UnsupportedMediaError
+from trustcast_api.read_upload import Upload, read_upload
+from trustcast_api.routes.operations import answer_with_operation
+from trustcast_api.schemas import CertificateBody, CertificatePage
+
+router = APIRouter(prefix="/v1/certificates", tags=["certificates"])
+
+_FIELDS = ("alias", "endpoint", "certificate", "ca")
+Who = Annotated[Administrator, Depends(administrator)]
+Here = Annotated[Context, Depends(context)]
+Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
+Prefer = Annotated[str, Header(max_length=255)]
+
+
+@router.post("", status_code=202)
+async def upload(request: Request, who: Who, here: Here, idempotency_key: Key = None, prefer: Prefer = "") -> Response:
+    """Ask for a certificate to be trusted."""
+    wanted = read_upload(await _upload(request))
+    return await _accept(here, wanted, who, idempotency_key, prefer)
+
+
+@router.delete("/{alias}", status_code=202)
+async def delete(alias: str, who: Who, here: Here, idempotency_key: Key = None, prefer: Prefer = "") -> Response:
+    """Ask for a certificate to be trusted no longer."""
+    wanted = accept_request.Request(kind=Kind.DELETE, alias=alias)
+    return await _accept(here, wanted, who, idempotency_key, prefer)
+
+
+@router.get("")
+def look(
+    _who: Who,
+    here: Here,
+    alias: str | None = None,
+    endpoint: str | None = None,
+    status: Status | None = None,
+    expires_before: datetime | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+) -> CertificatePage:
+    """List what is trusted, by alias."""
+    at = here.now()
+    filters = Filters(alias=alias, endpoint=endpoint, status=status, expires_before=expires_before)
+    found, total = list_certificates(here.database, filters, limit=limit, offset=offset, at=at)
+    environments = _environments(here)
+    bodies = [CertificateBody.of(one, environments=environments, at=at) for one in found]
+    return CertificatePage(certificates=bodies, total=total, limit=limit, offset=offset)
+
+
+@router.get("/{alias}")
+def look_at(alias: str, _who: Who, here: Here) -> CertificateBody:
+    """Describe one certificate."""
+    with here.database.reading() as transaction:
+        one = certificates.get(transaction, SUPER_TENANT, alias.lower())
+    return CertificateBody.of(one, environments=_environments(here), at=here.now())
+
+
+async def _accept(
+    here: Context, wanted: accept_request.Request, who: Administrator, key: str | None, prefer: str
+) -> Response:
+    operation = await run_in_threadpool(
+        accept_request.accept_request,
+        here.database,
+        wanted,
+        requested_by=who.name,
+        idempotency_key=key,
+        at=here.now(),
+    )
+    here.drainer.wake()
+    return await answer_with_operation(here, operation, prefer)
+
+
+async def _upload(request: Request) -> Upload:
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise UnsupportedMediaError(
+            "content_type", "Send the fields alias, endpoint and certificate as multipart/form-data."
+        )
+    fields: dict[str, Any] = {}
+    async with request.form(max_files=len(_FIELDS), max_fields=len(_FIELDS)) as form:
+        for name, value in form.multi_items():
+            if name not in _FIELDS or name in fields:
+                raise Rejected(
+                    "field_unknown", "Send each of alias, endpoint, certificate and ca once, and nothing else."
+                )
+            fields[name] = await value.read() if isinstance(value, UploadFile) else value
+    if isinstance(fields.get("certificate"), str):
+        fields["certificate"] = fields["certificate"].encode()
+    for name in _FIELDS:
+        if name != "certificate" and isinstance(fields.get(name), bytes):
+            raise Rejected("field_invalid", "Send this field as text, not as a file.", field=name)
+    return Upload(**fields)
+
+
+def _environments(here: Context) -> list[str]:
+    with here.database.reading() as transaction:
+        return truststores.environments(transaction)

@@ -1,0 +1,71 @@
+"""`/v1/environments`: each truststore, for people, for listeners and as a file."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from trustcast.domain.errors import Rejected
+from trustcast.keystore import jks
+from trustcast.storage import gateways, truststores
+from trustcast_api.app_context import Context, context
+from trustcast_api.auth import may_read_environment
+from trustcast_api.read_changes import read_changes
+from trustcast_api.schemas import TruststoreBody
+
+router = APIRouter(prefix="/v1/environments", tags=["environments"], dependencies=[Depends(may_read_environment)])
+
+LONGEST_WAIT_SECONDS = 60
+_LOOK_EVERY_SECONDS = 0.1
+_SHORTEST_PASSWORD = 6  # keytool refuses to open anything shorter
+Here = Annotated[Context, Depends(context)]
+
+
+@router.get("/{name}/truststore")
+def look(name: str, here: Here) -> TruststoreBody:
+    """Describe the truststore of an environment and who has it."""
+    with here.database.reading() as transaction:
+        status = truststores.status(transaction, name)
+        entries = truststores.content(transaction, name).entries
+        return TruststoreBody.of(status, entries, gateways.in_environment(transaction, name))
+
+
+@router.get("/{name}/changes")
+async def changes(
+    name: str,
+    here: Here,
+    after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+    wait: Annotated[int, Query(ge=0, le=LONGEST_WAIT_SECONDS)] = 0,
+) -> Response:
+    """Give the net change from generation `after` to the newest; with `wait`, hold the request until there is news."""
+    until = time.monotonic() + wait
+    while time.monotonic() < until and await run_in_threadpool(_generation, here, name) <= after:
+        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+    body = await run_in_threadpool(read_changes, here.database, name, after=after)
+    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+@router.get("/{name}/truststore.jks")
+def as_jks(name: str, here: Here, truststore_password: Annotated[str | None, Header()] = None) -> Response:
+    """Give the truststore as a JKS file, sealed with the password of the header `Truststore-Password`."""
+    if truststore_password is None or len(truststore_password) < _SHORTEST_PASSWORD:
+        raise Rejected(
+            "truststore_password",
+            f"Send a password of at least {_SHORTEST_PASSWORD} characters for the file in the header Truststore-Password.",
+            field="Truststore-Password",
+        )
+    with here.database.reading() as transaction:
+        truststores.status(transaction, name)
+        entries = [jks.trusted_entry(alias, der) for alias, der in truststores.certificates(transaction, name)]
+    headers = {"Content-Disposition": f'attachment; filename="{name}.jks"', "Cache-Control": "no-store"}
+    return Response(jks.write(entries, truststore_password), media_type="application/x-java-keystore", headers=headers)
+
+
+def _generation(here: Context, name: str) -> int:
+    with here.database.reading() as transaction:
+        return truststores.status(transaction, name).generation

@@ -1,0 +1,33 @@
+"""`/v1/gateways`: what listeners report."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from trustcast.domain.errors import Rejected
+from trustcast.storage.gateways import Report
+from trustcast_api.app_context import Context, context
+from trustcast_api.auth import Gateway, may_report
+from trustcast_api.record_report import record_report
+from trustcast_api.schemas import ReportBody
+
+router = APIRouter(prefix="/v1/gateways", tags=["gateways"])
+
+
+@router.post("/{name}/reports", status_code=204)
+def report(
+    body: ReportBody, gateway: Annotated[Gateway, Depends(may_report)], here: Annotated[Context, Depends(context)]
+) -> None:
+    """Take a report."""
+    if body.environment != gateway.environment:
+        raise Rejected("environment_wrong", "This gateway belongs to another environment.", field="environment")
+    told = Report(
+        generation=body.generation,
+        entries_sha256=body.entries_sha256,
+        phase=body.phase,
+        code=body.code,
+        detail=body.detail,
+    )
+    record_report(here.database, gateway, told, at=here.now())

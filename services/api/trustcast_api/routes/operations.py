@@ -1,0 +1,71 @@
+"""`/v1/operations`: the fate of each request; and how a mutating route answers (RFC 7240, `Prefer: wait`)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from trustcast.storage import gateways, operations
+from trustcast.storage.operations import ENDED, Kind, Operation, State
+from trustcast_api import problems
+from trustcast_api.app_context import Context, context
+from trustcast_api.auth import Administrator, administrator
+from trustcast_api.schemas import OperationBody
+
+router = APIRouter(prefix="/v1/operations", tags=["operations"])
+
+LONGEST_WAIT_SECONDS = 60
+_LOOK_EVERY_SECONDS = 0.02
+_WAIT = re.compile(r"(?:^|[\s,;])wait=(\d{1,6})(?:$|[\s,;])")
+
+
+@router.get("/{id}")
+def look_at(
+    id: str,  # noqa: A002 - the name in the contract
+    _who: Annotated[Administrator, Depends(administrator)],
+    here: Annotated[Context, Depends(context)],
+) -> OperationBody:
+    """Tell one operation's story."""
+    return _body(here, id)
+
+
+async def answer_with_operation(here: Context, id: str, prefer: str) -> Response:  # noqa: A002
+    """Answer 202 at once; with `Prefer: wait=N` wait for the end and answer 201 (200 for a delete) or the problem."""
+    wait = _WAIT.search(prefer)
+    headers = {"Location": f"/v1/operations/{id}"}
+    if wait:
+        headers["Preference-Applied"] = f"wait={wait[1]}"
+        await _ended(here, id, seconds=min(int(wait[1]), LONGEST_WAIT_SECONDS))
+    body = await run_in_threadpool(_body, here, id)
+    if wait and body.problem is not None:
+        return problems.answer(body.problem | {"operation": id})
+    status = 202
+    if wait and body.state is State.APPLIED:
+        status = 201 if body.kind is Kind.ADD else 200
+    return JSONResponse(body.model_dump(mode="json"), status, headers)
+
+
+async def _ended(here: Context, id: str, *, seconds: float) -> None:  # noqa: A002
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if (await run_in_threadpool(_read, here, id)).state in ENDED:
+            return
+        await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+
+def _read(here: Context, id: str) -> Operation:  # noqa: A002
+    with here.database.reading() as transaction:
+        return operations.get(transaction, id)
+
+
+def _body(here: Context, id: str) -> OperationBody:  # noqa: A002
+    with here.database.reading() as transaction:
+        return OperationBody.of(
+            operations.get(transaction, id), operations.generations(transaction, id), gateways.arrivals(transaction, id)
+        )

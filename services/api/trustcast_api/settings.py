@@ -1,0 +1,18 @@
+"""The api's settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from trustcast.settings import BrokerSettings, DatabaseSettings
+
+
+class Settings(DatabaseSettings, BrokerSettings):
+    """What `python -m trustcast_api` needs to know, as `TRUSTCAST_…`."""
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8080, ge=1, le=65535)
+    admin_token_file: Path
+    gateways_file: Path  # JSON; see `app.enrol`
