@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -38,7 +40,7 @@ ONLY_IN = {
     "fastapi": ["services/api/"],
     "starlette": ["services/api/"],
 }
-SHARED_WITHOUT_STORAGE = {"sqlalchemy", "alembic", "celery", "fastapi", "starlette"}
+LOCKED_FOR = {"trustcast_api": "api", "trustcast_worker": "worker", "trustcast_gateway": "gateway"}
 
 
 def _modules(folder: str) -> list[Path]:
@@ -102,16 +104,35 @@ def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
     assert elsewhere == []
 
 
-def test_what_the_listener_reaches_needs_no_database_no_queue_and_no_web_framework() -> None:
-    """Follows `trustcast` imports from the listener: its lock holds none of these, so one of them would crash it."""
+@pytest.mark.parametrize("service", LOCKED_FOR)
+def test_a_services_lock_holds_whatever_its_imports_reach(service: str) -> None:
+    """An image holds the lock and nothing else: what is missing there would crash the service at its start."""
+    lock = (ROOT / "requirements" / f"{LOCKED_FOR[service]}.txt").read_text()
+    locked = {_normal(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", lock, flags=re.MULTILINE)}
+    distributions = packages_distributions()
+
+    missing = {
+        f"{_name(module)} imports {name}"
+        for module in _reached(service)
+        for name in _tops(module) - sys.stdlib_module_names - ROOMS.keys()
+        if locked.isdisjoint({_normal(distribution) for distribution in distributions.get(name, [])})
+    }
+
+    assert missing == set()
+
+
+def _reached(service: str) -> set[Path]:
     seen: set[Path] = set()
-    waiting = _modules("services/gateway-listener")
+    waiting = _modules(ROOMS[service][0])
     while waiting:
         module = waiting.pop()
         seen.add(module)
         waiting += [m for name in _imports(module) for m in _files_of(name) if m not in seen]
+    return seen
 
-    assert {_name(m): found for m in seen if (found := _tops(m) & SHARED_WITHOUT_STORAGE)} == {}
+
+def _normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def _files_of(name: str) -> list[Path]:
