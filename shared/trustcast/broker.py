@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 from celery import Celery
-from kombu import Exchange, Queue
+from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from trustcast.domain.errors import Unavailable
@@ -68,7 +68,10 @@ class Broker:
 def connect(broker_url: str, redis_url: str) -> Broker:
     """Return the broker at these URLs; it connects when it is first used."""
     hints = redis.Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=2, health_check_interval=10)
-    return Broker(celery_app(broker_url), hints)
+    sender = celery_app(broker_url)
+    # A sender does not wait for a broker that is away; the outbox keeps what is owed and tries again.
+    sender.conf.broker_transport_options = sender.conf.broker_transport_options | _NO_RETRY
+    return Broker(sender, hints)
 
 
 def celery_app(broker_url: str) -> Celery:
@@ -78,17 +81,14 @@ def celery_app(broker_url: str) -> Celery:
     return app
 
 
-def _queue(name: str) -> Queue:
-    # The default exchange routes by queue name with no binding stored in Redis: FLUSHALL takes messages, not routes.
-    return Queue(name, exchange=Exchange(""), routing_key=name)
-
-
 def _unavailable(error: Exception) -> Unavailable:
     return Unavailable("broker_unavailable", f"The broker does not answer ({type(error).__name__}).")
 
 
+_NO_RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 _SETTINGS: dict[str, Any] = {
-    "task_queues": [_queue("validation"), _queue("truststore")],
+    # Celery sends to a direct queue through the default exchange, by name: no route is kept in Redis for FLUSHALL to take.
+    "task_queues": [Queue("validation"), Queue("truststore")],
     "task_default_queue": "truststore",
     "task_create_missing_queues": False,
     "task_routes": {task: {"queue": queue} for task, queue in _QUEUE_OF.items()},
