@@ -87,7 +87,7 @@ def _unavailable(error: Exception) -> Unavailable:
 
 _NO_RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 _SETTINGS: dict[str, Any] = {
-    # Celery sends to a direct queue through the default exchange, by name: no route is kept in Redis for FLUSHALL to take.
+    # Celery sends to a direct queue by its name, through the default exchange: FLUSHALL takes messages, not routes.
     "task_queues": [Queue("validation"), Queue("truststore")],
     "task_default_queue": "truststore",
     "task_create_missing_queues": False,

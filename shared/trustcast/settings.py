@@ -92,7 +92,7 @@ def load(kind: type[S], environ: Mapping[str, str] | None = None) -> S:
 
 
 def secret(path: Path | None) -> str:
-    """Return a secret file's text without white space around it. Raises `SettingsError` for an unreadable or empty one."""
+    """Return a secret file's text, stripped. Raises `SettingsError` for one that is missing, unreadable or empty."""
     if path is None:
         raise SettingsError("A secret's file is not named.")
     try:

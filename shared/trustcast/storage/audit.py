@@ -23,7 +23,7 @@ GENESIS = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """`action` is `noun.participle`; `facts` are JSON values: ids, aliases and fingerprints, never certificate bytes."""
+    """`action` is `noun.participle`; `facts` are JSON values: ids, aliases, fingerprints, never certificate bytes."""
 
     action: str
     actor: str

@@ -149,7 +149,7 @@ def add_head(transaction: Connection, new: Head, envelope: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SignedHead:
-    """The newest head of an environment: its generation, its payload's hash, when it was signed, its DSSE envelope in JSON."""
+    """The newest head of an environment; `envelope` is DSSE in JSON, `payload_sha256` what the next head names."""
 
     generation: int
     payload_sha256: str

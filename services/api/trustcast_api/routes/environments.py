@@ -44,7 +44,8 @@ async def changes(
 ) -> Response:
     """Give the net change from generation `after` to the newest; with `wait`, hold the request until there is news."""
     until = time.monotonic() + wait
-    while time.monotonic() < until and await run_in_threadpool(_generation, here, name) <= after:
+    # The news comes from another process and hints may be lost: look at the truth.
+    while time.monotonic() < until and await run_in_threadpool(_generation, here, name) <= after:  # noqa: ASYNC110
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
     body = await run_in_threadpool(read_changes, here.database, name, after=after)
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
@@ -56,7 +57,7 @@ def as_jks(name: str, here: Here, truststore_password: Annotated[str | None, Hea
     if truststore_password is None or len(truststore_password) < _SHORTEST_PASSWORD:
         raise Rejected(
             "truststore_password",
-            f"Send a password of at least {_SHORTEST_PASSWORD} characters for the file in the header Truststore-Password.",
+            f"Send a password for the file, {_SHORTEST_PASSWORD} characters or more, in the header Truststore-Password.",
             field="Truststore-Password",
         )
     with here.database.reading() as transaction:
