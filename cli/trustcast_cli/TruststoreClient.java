@@ -30,7 +30,7 @@ public final class TruststoreClient {
         } catch (IOException error) {
             // The JDK puts the names of its own classes first and the reason last, with ": " between.
             String message = String.valueOf(error.getMessage());
-            return error.getClass().getSimpleName() + ": " + message.substring(message.lastIndexOf(": ") + 1).strip();
+            return message.substring(message.lastIndexOf(": ") + 1).strip();
         }
     }
 

@@ -9,7 +9,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +52,20 @@ def run() -> None:
 
 def _run_in(path: Path) -> None:
     began = time.monotonic()
+    console = Console(highlight=False)
+    _step(console, 1, "Start Redis, the api, a Celery worker and three gateway listeners")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TRUSTCAST_")}
     port = free_port.checked(services.LOOPBACK, 0)
     with (
+        console.status("starting") as starting,
         services.running(path, port=port, gateways=GATEWAYS, environ=environ, say=dev.tell) as running,
         demo_backend.serving(path) as backend,
         httpx.Client(base_url=running.url, headers={"Authorization": f"Bearer {running.admin_token}"}) as api,
     ):
         running.wait_until_ready()
+        starting.stop()
         try:
-            Demo(running, backend, api, began=began).tell()
+            Demo(running, backend, api, console, began=began).tell()
         except httpx.HTTPError as error:
             raise CannotRun(f"The api does not answer as it should: {error}") from error
 
@@ -73,8 +77,8 @@ class Demo:
     running: Services
     backend: Backend
     api: httpx.Client
+    console: Console
     began: float
-    console: Console = field(default_factory=lambda: Console(highlight=False))
 
     def tell(self) -> None:
         """Take the steps one after the other."""
@@ -87,19 +91,19 @@ class Demo:
         self._summary(installed, removed, foreign)
 
     def _services_are_up(self) -> Mapping[str, list[bytes]]:
-        self._step(1, "Redis, the api, a Celery worker and three gateway listeners are up")
         foreign = {gateway: self._foreign(gateway) for gateway in self.running.gateways}
         counts = sorted({len(entries) for entries in foreign.values()})
-        self._note(f"api [bold]{self.running.url}[/], ready after {time.monotonic() - self.began:.1f} s")
-        self._note(f"each gateway's truststore already holds {' to '.join(map(str, counts))} entries that are not ours")
+        self._note(f"ready after {time.monotonic() - self.began:.1f} s at {self.running.url}")
+        self._note(f"each gateway's truststore already holds {' to '.join(map(str, counts))} foreign entries")
         return foreign
 
     def _nobody_trusts_the_backend(self) -> None:
-        self._step(2, f"A backend with a self-signed certificate made just now: {self.backend.url}")
+        self._step(2, "Start a backend with a self-signed certificate made just now")
+        self._note(self.backend.url)
         self._expect_refusal(self.running.gateways[0])
 
     def _upload(self) -> Installed:
-        self._step(3, f"Upload the certificate as [bold]{ALIAS}[/]")
+        self._step(3, f"Upload the certificate as {ALIAS}")
         return self._accepted(
             lambda: self.api.post(
                 "/v1/certificates",
@@ -114,12 +118,12 @@ class Demo:
         for gateway in self.running.gateways:
             if reason := truststore_client.refusal(self.backend.url, self._truststore(gateway), PASSWORD):
                 raise CannotRun(f"A client with {gateway}'s truststore is refused: {reason}.")
-            self._good(f"client with {gateway}'s truststore: connected")
+            self._good(f"Python client, {gateway}'s truststore: connected")
         if self._java:
             for gateway, reason in zip(self.running.gateways, self._on_a_jvm(*self.running.gateways), strict=True):
                 if reason:
                     raise CannotRun(f"A JVM with {gateway}'s truststore is refused: {reason}")
-                self._good(f"JVM with {gateway}'s truststore: connected")
+                self._good(f"JVM client, {gateway}'s truststore: connected")
 
     def _delete(self) -> Installed:
         self._step(5, "Delete the certificate")
@@ -150,7 +154,8 @@ class Demo:
         sent = dt.datetime.now(dt.UTC)
         answer = send()
         if answer.status_code != httpx.codes.ACCEPTED:
-            raise CannotRun(f"The api answered {answer.status_code}: {_problem(answer.json())}")
+            raise CannotRun(f"The api answered {answer.status_code}: {answer.text}")
+        self._note(f"{answer.request.method} {answer.request.url.path} answered {answer.status_code}")
         shown: dict[str, float] = {}
         deadline = time.monotonic() + CONVERGED_WITHIN
         while True:
@@ -168,18 +173,19 @@ class Demo:
             time.sleep(POLL_EVERY)
 
     def _expect_refusal(self, gateway: str) -> None:
-        refusals = {"client": truststore_client.refusal(self.backend.url, self._truststore(gateway), PASSWORD)}
+        refusals = {"Python": truststore_client.refusal(self.backend.url, self._truststore(gateway), PASSWORD)}
         if self._java:
             refusals["JVM"] = self._on_a_jvm(gateway)[0]
         for who, reason in refusals.items():
             if reason is None:
-                raise CannotRun(
-                    f"A {who} with {gateway}'s truststore connects, but nothing there should trust the backend."
-                )
-            self._bad(f"{who} with {gateway}'s truststore: refused, {escape(reason)}")
+                raise CannotRun(f"A {who} client with {gateway}'s truststore connects, but it must not.")
+            self._bad(f"{who} client, {gateway}'s truststore: refused")
+            self._note(f"  {escape(reason)}")
 
     def _on_a_jvm(self, *gateways: str) -> list[str | None]:
-        return JavaClient(self.backend.url, PASSWORD).refusals([self._truststore(gateway) for gateway in gateways])
+        truststores = [self._truststore(gateway) for gateway in gateways]
+        with self.console.status("a JVM connects"):
+            return JavaClient(self.backend.url, PASSWORD).refusals(truststores)
 
     @property
     def _java(self) -> bool:
@@ -193,7 +199,7 @@ class Demo:
         return sorted(entry.raw for entry in entries if entry.alias != ALIAS)
 
     def _step(self, number: int, title: str) -> None:
-        self.console.print(f"\n[bold cyan]{number}[/]  {title}")
+        _step(self.console, number, title)
 
     def _note(self, text: str) -> None:
         self.console.print(f"   {text}")
@@ -203,6 +209,10 @@ class Demo:
 
     def _bad(self, text: str) -> None:
         self.console.print(f"   [red]✗[/] {text}")
+
+
+def _step(console: Console, number: int, title: str) -> None:
+    console.print(f"\n[bold cyan]{number}[/]  [bold]{title}[/]")
 
 
 def _news(operation: Mapping[str, Any], done: str) -> Iterator[tuple[str, str]]:

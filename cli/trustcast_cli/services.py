@@ -151,9 +151,12 @@ def _start(services: Services, redis: EmbeddedRedis | None, *, migrate: Callable
     migrate()
     if redis:
         services.wait_for(redis.answers, 10, "Redis does not answer")
-    for name in services.names:
-        if name != "redis":
-            services.start(name)
+    services.start("api")
+    services.start("worker")
+    # A listener that finds no api would warn in its log and pause before it looks again.
+    services.wait_for(lambda: services.ready("api"), READY_WITHIN, "The api is not ready")
+    for gateway in services.gateways:
+        services.start(gateway)
 
 
 def _migration(

@@ -36,7 +36,7 @@ def test_a_demo_that_cannot_run_says_why_and_fails(tmp_path: Path) -> None:
 def test_the_demo_shows_a_jvm_where_there_is_one(tmp_path: Path) -> None:
     done = _demo(tmp_path)
 
-    assert done.stdout.count("JVM with gateway-") == 5
+    assert done.stdout.count("JVM client, gateway-") == 5
 
 
 def _demo(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
