@@ -25,6 +25,7 @@ import secrets
 import shutil
 import ssl
 import time
+import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ class DataFolder:
     @property
     def database_url(self) -> str:
         """The embedded database as an SQLAlchemy URL."""
-        return f"sqlite:///{self.path / 'trustcast.db'}"
+        return f"sqlite:///{urllib.parse.quote(str(self.path / 'trustcast.db'))}"
 
     def gateway_home(self, name: str) -> Path:
         """Return the gateway's home."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from sqlalchemy import make_url
 
 from trustcast.keystore import jks
 from trustcast_cli import data_folder
@@ -70,6 +71,13 @@ def test_a_gateway_more_leaves_the_others_as_they_are(folder: DataFolder) -> Non
     after = _contents(folder)
     assert {name for name in before if after[name] != before[name]} == {"gateways.json"}
     assert folder.truststore("gateway-3").exists()
+
+
+@pytest.mark.parametrize("name", ["with space", "what?", "100%20", "a#b", "é"])
+def test_the_database_is_inside_the_folder_whatever_its_name(tmp_path: Path, name: str) -> None:
+    folder = DataFolder(tmp_path / name)
+
+    assert make_url(folder.database_url).database == str(tmp_path / name / "trustcast.db")
 
 
 def test_a_folder_in_use_is_refused_with_the_process_that_uses_it(tmp_path: Path) -> None:
