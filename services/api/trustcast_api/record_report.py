@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from trustcast_api.auth import Gateway
 
 
-def record_report(database: Database, gateway: Gateway, report: Report, *, at: datetime) -> list[str]:
-    """Keep the report; return the ids of the operations that converged by it. Raises `Unavailable`.
+def record_report(database: Database, gateway: Gateway, report: Report, *, at: datetime) -> None:
+    """Keep the report. Raises `Unavailable`.
 
     A digest that was never signed for the generation is no success, whatever the gateway calls it.
     """
@@ -30,7 +30,10 @@ def record_report(database: Database, gateway: Gateway, report: Report, *, at: d
                 code="entries_mismatch",
                 detail=detail,
             )
+        before = gateways.floor(transaction, gateway.environment)
         gateways.record(transaction, gateway.name, report, at=at)
-        converged = operations.converge(transaction, gateway.environment, at=at)
+        after = gateways.floor(transaction, gateway.environment)
+        if after > before:
+            reached = operations.reached(gateway.environment, above=before, upto=after)
+            operations.converge(transaction, reached, at=at)
         transaction.commit()
-    return converged

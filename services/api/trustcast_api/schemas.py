@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, Field, PlainSerializer
+from pydantic import BaseModel, Field, PlainSerializer, StringConstraints
 
 from trustcast.domain.certificate import Certificate
 from trustcast.storage.gateways import Phase
@@ -26,6 +26,9 @@ def _rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+# PostgreSQL stores no NUL, and no name of ours has a control character.
+Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
+Prose = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=1000)]
 Time = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str)]
 
 
@@ -190,12 +193,12 @@ class TruststoreBody(BaseModel):
 class ReportBody(BaseModel):
     """What a listener sends after each look; `generation` and digest as read back from disk."""
 
-    environment: str = Field(max_length=255)
+    environment: Name
     generation: int = Field(ge=0, lt=2**63)
     entries_sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
     phase: Phase
-    code: str | None = Field(default=None, max_length=64)
-    detail: str | None = Field(default=None, max_length=1000)
+    code: str | None = Field(default=None, pattern="^[a-z0-9_]{1,64}$")
+    detail: Prose | None = None
 
 
 def _gateway(one: GatewayStatus, status: Status) -> GatewayBody:

@@ -60,15 +60,20 @@ def apply_changes(
     """
     advanced: dict[str, tuple[int, Truststore]] = {}
     with database.writing() as transaction:
+        if not operations.any_in(transaction, State.VALIDATED):
+            return Outcome()
+        # From here on nobody else decides; taken before any row of an operation, so that no two wait for each other.
+        truststores.hold_all(transaction)
         waiting = operations.validated(transaction, limit=BATCH)
         if not waiting or _more_are_coming(transaction, waiting[0], at):
             return Outcome()
         outcome = _decide(waiting, _register(transaction, waiting, per_endpoint))
-        _refuse(transaction, outcome.refused, at=at)
+        _refuse(transaction, outcome.refused)
         if outcome.done:
             for environment in truststores.environments(transaction):
                 advanced[environment] = _advance(transaction, environment, outcome, signer=signer, cache=cache, at=at)
             _write_down(transaction, outcome, {name: number for name, (number, _) in advanced.items()}, at=at)
+        audit.append(transaction, _audited(outcome), at=at)
         transaction.commit()
     for environment, (generation, content) in advanced.items():
         cache.advanced(environment, generation, content)
@@ -116,15 +121,10 @@ def _decide(waiting: Sequence[Operation], register: Register) -> Outcome:
     return outcome
 
 
-def _refuse(transaction: Connection, refused: Sequence[tuple[Operation, Conflict]], *, at: datetime) -> None:
+def _refuse(transaction: Connection, refused: Sequence[tuple[Operation, Conflict]]) -> None:
     for one, conflict in refused:
         operations.end(transaction, one, State.REJECTED, operations.problem(conflict))
     blobs.forget_unused(transaction, [one.certificate for one, _ in refused if one.certificate])
-    events = [
-        audit.AuditEvent("operation.rejected", "worker", {"operation": one.id, "code": conflict.code})
-        for one, conflict in refused
-    ]
-    audit.append(transaction, events, at=at)
 
 
 def _advance(
@@ -167,17 +167,22 @@ def _write_down(transaction: Connection, outcome: Outcome, generation_of: dict[s
     ders = blobs.read(transaction, [one.certificate for one in put if one.certificate])
     certificates.replace(transaction, outcome.touched, [_trusted(one, ders[one.certificate or ""]) for one in put])
     operations.applied(transaction, outcome.done, generation_of, at=at)
-    for environment in generation_of:
-        operations.converge(transaction, environment, at=at)
-    events = [
-        audit.AuditEvent(
+    # Where an environment has no gateways, nobody will ever report.
+    operations.converge(transaction, [one.id for one in outcome.done], at=at)
+
+
+def _audited(outcome: Outcome) -> list[audit.AuditEvent]:
+    refused = [
+        ("operation.rejected", {"operation": one.id, "code": conflict.code}) for one, conflict in outcome.refused
+    ]
+    done = [
+        (
             "operation.applied",
-            "worker",
             {"operation": one.id, "alias": one.alias, "kind": one.kind, "sha256": one.fingerprint_sha256},
         )
         for one in outcome.done
     ]
-    audit.append(transaction, events, at=at)
+    return [audit.AuditEvent(action, "worker", facts) for action, facts in [*refused, *done]]
 
 
 def _trusted(operation: Operation, der: bytes) -> TrustedCertificate:

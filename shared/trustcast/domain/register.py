@@ -26,7 +26,7 @@ class Holding:
 
 
 class Register:
-    """The holdings that matter to a batch of requests. `per_endpoint` limits certificates per endpoint, if it is set."""
+    """The holdings that matter to a batch of requests. `per_endpoint`: how many certificates an endpoint may have."""
 
     def __init__(self, holdings: Iterable[Holding], *, per_endpoint: int | None) -> None:
         self._held = {(one.tenant_id, one.alias_key): one for one in holdings}

@@ -121,6 +121,13 @@ def record(transaction: Connection, name: str, report: Report, *, at: datetime) 
         transaction.execute(insert(gateway_report).values(gateway=name, generation=generation, at=at, **values))
 
 
+def floor(transaction: Connection, environment: str) -> int:
+    """Return the generation that every gateway of the environment has; 0 where there is none."""
+    of = gateway.c
+    lowest = transaction.execute(select(func.min(of.generation)).where(of.environment == environment)).scalar_one()
+    return lowest or 0
+
+
 def arrivals(transaction: Connection, operation: str) -> list[Arrival]:
     """Return, for each gateway that has the operation's generation, the first report that says so."""
     of, wanted = gateway_report.c, operation_generation.c

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, ScalarSelect
 
     from trustcast.domain.errors import TrustcastError
 
@@ -170,9 +170,17 @@ def exhausted(transaction: Connection, *, state: State, attempts: int, at: datet
 def validated(transaction: Connection, *, limit: int) -> list[Operation]:
     """Return what waits for a truststore, in the order of acceptance.
 
-    An operation that an attempt failed on comes alone, so that it cannot take others down with it.
+    An operation waits for earlier ones of the same alias: a delete must not overtake the add that it is for. One
+    that an attempt failed on comes alone, so that it cannot take others down with it.
     """
-    waiting = _listed(transaction, operation.c.state == State.VALIDATED, limit=limit)
+    earlier = operation.alias()
+    overtakes = exists().where(
+        earlier.c.tenant_id == operation.c.tenant_id,
+        earlier.c.alias_key == operation.c.alias_key,
+        earlier.c.state == State.RECEIVED,
+        earlier.c.sequence < operation.c.sequence,
+    )
+    waiting = _listed(transaction, operation.c.state == State.VALIDATED, ~overtakes, limit=limit)
     suspects = [one for one in waiting if one.attempts]
     return suspects[:1] if suspects else waiting
 
@@ -249,24 +257,25 @@ def applied(
     transaction.execute(insert(operation_generation), rows)
 
 
-def converge(transaction: Connection, environment: str, *, at: datetime) -> list[str]:
-    """Stamp the applied operations that every gateway of each of their environments has; return their ids."""
-    of = operation_generation.alias()
+def reached(environment: str, *, above: int, upto: int) -> ScalarSelect[str]:
+    """Select the operations of the environment's generations from `above`, exclusive, to `upto`, inclusive."""
+    of = operation_generation.c
+    within = (of.environment == environment, of.generation > above, of.generation <= upto)
+    return select(of.operation).where(*within).scalar_subquery()
+
+
+def converge(transaction: Connection, candidates: ScalarSelect[str] | Sequence[str], *, at: datetime) -> None:
+    """Stamp those candidates that every gateway of each of their environments has."""
+    of = operation_generation.c
     behind = exists().where(
-        of.c.operation == operation.c.id,
-        gateway.c.environment == of.c.environment,
-        gateway.c.generation < of.c.generation,
+        of.operation == operation.c.id,
+        gateway.c.environment == of.environment,
+        gateway.c.generation < of.generation,
     )
-    here = exists().where(
-        operation_generation.c.operation == operation.c.id, operation_generation.c.environment == environment
-    )
-    return list(
-        transaction.execute(
-            update(operation)
-            .where(operation.c.state == State.APPLIED, operation.c.converged_at.is_(None), here, ~behind)
-            .values(converged_at=at)
-            .returning(operation.c.id)
-        ).scalars()
+    transaction.execute(
+        update(operation)
+        .where(operation.c.id.in_(candidates), operation.c.converged_at.is_(None), ~behind)
+        .values(converged_at=at)
     )
 
 

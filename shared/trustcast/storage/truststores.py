@@ -76,6 +76,12 @@ def hold(transaction: Connection, name: str, *, expected: int) -> bool:
     return bool(result.rowcount)
 
 
+def hold_all(transaction: Connection) -> None:
+    """Take the fence of every environment, one after another in the order of their names."""
+    for name in environments(transaction):
+        transaction.execute(update(truststore).where(truststore.c.environment == name).values(environment=name))
+
+
 def log(transaction: Connection, name: str, generation: int, changes: ChangeSet) -> None:
     """Write the change log of `generation` and bring the current entries up to it."""
     put, touched = dict(changes.put), [*changes.put, *changes.remove]

@@ -20,7 +20,7 @@ from trustcast_api.list_certificates import Filters, Status, list_certificates
 from trustcast_api.problems import UnsupportedMediaError
 from trustcast_api.read_upload import Upload, read_upload
 from trustcast_api.routes.operations import answer_with_operation
-from trustcast_api.schemas import CertificateBody, CertificatePage
+from trustcast_api.schemas import CertificateBody, CertificatePage, Name
 
 router = APIRouter(prefix="/v1/certificates", tags=["certificates"])
 
@@ -39,7 +39,7 @@ async def upload(request: Request, who: Who, here: Here, idempotency_key: Key = 
 
 
 @router.delete("/{alias}", status_code=202)
-async def delete(alias: str, who: Who, here: Here, idempotency_key: Key = None, prefer: Prefer = "") -> Response:
+async def delete(alias: Name, who: Who, here: Here, idempotency_key: Key = None, prefer: Prefer = "") -> Response:
     """Ask for a certificate to be trusted no longer."""
     wanted = accept_request.Request(kind=Kind.DELETE, alias=alias)
     return await _accept(here, wanted, who, idempotency_key, prefer)
@@ -49,7 +49,7 @@ async def delete(alias: str, who: Who, here: Here, idempotency_key: Key = None, 
 def look(
     _who: Who,
     here: Here,
-    alias: str | None = None,
+    alias: Name | None = None,
     endpoint: str | None = None,
     status: Status | None = None,
     expires_before: datetime | None = None,
@@ -66,7 +66,7 @@ def look(
 
 
 @router.get("/{alias}")
-def look_at(alias: str, _who: Who, here: Here) -> CertificateBody:
+def look_at(alias: Name, _who: Who, here: Here) -> CertificateBody:
     """Describe one certificate."""
     with here.database.reading() as transaction:
         one = certificates.get(transaction, SUPER_TENANT, alias.lower())

@@ -16,7 +16,7 @@ from trustcast.storage import gateways, truststores
 from trustcast_api.app_context import Context, context
 from trustcast_api.auth import may_read_environment
 from trustcast_api.read_changes import read_changes
-from trustcast_api.schemas import TruststoreBody
+from trustcast_api.schemas import Name, TruststoreBody
 
 router = APIRouter(prefix="/v1/environments", tags=["environments"], dependencies=[Depends(may_read_environment)])
 
@@ -27,7 +27,7 @@ Here = Annotated[Context, Depends(context)]
 
 
 @router.get("/{name}/truststore")
-def look(name: str, here: Here) -> TruststoreBody:
+def look(name: Name, here: Here) -> TruststoreBody:
     """Describe the truststore of an environment and who has it."""
     with here.database.reading() as transaction:
         status = truststores.status(transaction, name)
@@ -37,7 +37,7 @@ def look(name: str, here: Here) -> TruststoreBody:
 
 @router.get("/{name}/changes")
 async def changes(
-    name: str,
+    name: Name,
     here: Here,
     after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     wait: Annotated[int, Query(ge=0, le=LONGEST_WAIT_SECONDS)] = 0,
@@ -52,12 +52,12 @@ async def changes(
 
 
 @router.get("/{name}/truststore.jks")
-def as_jks(name: str, here: Here, truststore_password: Annotated[str | None, Header()] = None) -> Response:
+def as_jks(name: Name, here: Here, truststore_password: Annotated[str | None, Header()] = None) -> Response:
     """Give the truststore as a JKS file, sealed with the password of the header `Truststore-Password`."""
     if truststore_password is None or len(truststore_password) < _SHORTEST_PASSWORD:
         raise Rejected(
             "truststore_password",
-            f"Send a password for the file, {_SHORTEST_PASSWORD} characters or more, in the header Truststore-Password.",
+            f"Send a password for it, {_SHORTEST_PASSWORD} characters or more, in the header Truststore-Password.",
             field="Truststore-Password",
         )
     with here.database.reading() as transaction:

@@ -16,7 +16,7 @@ from trustcast.storage.operations import ENDED, Kind, Operation, State
 from trustcast_api import problems
 from trustcast_api.app_context import Context, context
 from trustcast_api.auth import Administrator, administrator
-from trustcast_api.schemas import OperationBody
+from trustcast_api.schemas import Name, OperationBody
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"])
 
@@ -27,7 +27,7 @@ _WAIT = re.compile(r"(?:^|[\s,;])wait=(\d{1,6})(?:$|[\s,;])")
 
 @router.get("/{id}")
 def look_at(
-    id: str,  # noqa: A002 - the name in the contract
+    id: Name,  # noqa: A002 - the name in the contract
     _who: Annotated[Administrator, Depends(administrator)],
     here: Annotated[Context, Depends(context)],
 ) -> OperationBody:
