@@ -172,17 +172,14 @@ def _write_down(transaction: Connection, outcome: Outcome, generation_of: dict[s
 
 
 def _audited(outcome: Outcome) -> list[audit.AuditEvent]:
-    refused = [
-        ("operation.rejected", {"operation": one.id, "code": conflict.code}) for one, conflict in outcome.refused
+    events = [
+        audit.AuditEvent("operation.rejected", "worker", {"operation": one.id, "code": conflict.code})
+        for one, conflict in outcome.refused
     ]
-    done = [
-        (
-            "operation.applied",
-            {"operation": one.id, "alias": one.alias, "kind": one.kind, "sha256": one.fingerprint_sha256},
-        )
-        for one in outcome.done
-    ]
-    return [audit.AuditEvent(action, "worker", facts) for action, facts in [*refused, *done]]
+    for one in outcome.done:
+        facts = {"operation": one.id, "alias": one.alias, "kind": one.kind, "sha256": one.fingerprint_sha256}
+        events.append(audit.AuditEvent("operation.applied", "worker", facts))
+    return events
 
 
 def _trusted(operation: Operation, der: bytes) -> TrustedCertificate:
