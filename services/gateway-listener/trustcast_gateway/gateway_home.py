@@ -50,6 +50,7 @@ class GatewayHome:
         Raises `Unavailable`, codes: `gateway_home_missing` (a file), `gateway_home_invalid` (XML, or what it says),
         `gateway_home_disagrees`, `truststore_password_needed`.
         """
+        folder = folder.absolute()
         axis2, carbon = _optional(folder / _AXIS2), _optional(folder / _CARBON)
         ssl_profiles = folder / _ssl_profiles(folder / _AXIS2, axis2)
         named = [_in_profiles(folder, ssl_profiles, _parsed(ssl_profiles))]

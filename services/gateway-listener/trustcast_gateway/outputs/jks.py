@@ -108,6 +108,10 @@ def _foreign(current: _Installed, managed: Mapping[str, RawEntry]) -> list[RawEn
 
 def _read(home: GatewayHome) -> _Installed:
     """Read the truststore, once as we do and once as pyjks does."""
+    if home.type != "JKS":
+        raise Unavailable(
+            "truststore_not_jks", f"The gateway calls {home.truststore} a {home.type}; only JKS is written."
+        )
     try:
         with home.truststore.open("rb") as file:
             identity = atomic_file.Identity.of(os.fstat(file.fileno()))
