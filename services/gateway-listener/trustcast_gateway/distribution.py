@@ -79,8 +79,11 @@ class Report:
 class Distribution:
     """One kept-alive connection to the api, in the name of one gateway of one environment."""
 
-    def __init__(self, client: httpx.Client, *, gateway: str, environment: str) -> None:
+    def __init__(
+        self, client: httpx.Client, *, gateway: str, environment: str, most_bytes: int = MAX_ANSWER_BYTES
+    ) -> None:
         self._client = client
+        self._most_bytes = most_bytes
         self._changes = f"/v1/environments/{quote(environment, safe='')}/changes"
         self._reports = f"/v1/gateways/{quote(gateway, safe='')}/reports"
 
@@ -103,7 +106,7 @@ class Distribution:
     def _asked(self, after: int) -> bytes:
         with self._client.stream("GET", self._changes, params={"after": after}) as answer:
             _check(answer.status_code)
-            return _body(answer)
+            return _body(answer, self._most_bytes)
 
     def _told(self, report: Report) -> None:
         with self._client.stream("POST", self._reports, json=asdict(report)) as answer:
@@ -145,14 +148,14 @@ def _check(status: int) -> None:
         raise ApiUnavailable("api_failed", f"The api answers HTTP {status}.")
 
 
-def _body(answer: httpx.Response) -> bytes:
+def _body(answer: httpx.Response, most_bytes: int) -> bytes:
     """Read and inflate, counting the bytes that come out: a small gzip may hold a very large answer."""
     body = bytearray()
     until = time.monotonic() + ANSWER_SECONDS
     for piece in _inflated(answer):
         body += piece
-        if len(body) > MAX_ANSWER_BYTES:
-            raise Untrusted("answer_too_large", f"The api's changes are larger than {MAX_ANSWER_BYTES} bytes.")
+        if len(body) > most_bytes:
+            raise Untrusted("answer_too_large", f"The api's changes are larger than {most_bytes} bytes.")
         if time.monotonic() > until:
             raise ApiUnavailable("api_slow", f"The api's changes take longer than {ANSWER_SECONDS:.0f} s.")
     return bytes(body)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Blocking reads end before redis-py's socket_timeout (5 s since version 8) and soon after a stop.
 _WAIT_SECONDS = 1.0
-_PING_SECONDS = 10.0
+PING_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 log = structlog.get_logger("trustcast.gateway")
 
@@ -50,10 +50,18 @@ class Hints:
     Redis may be away for any time. That is said once when it goes and once when it is back.
     """
 
-    def __init__(self, client: redis.Redis, environment: str, hear: Callable[[int | None], None]) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        environment: str,
+        hear: Callable[[int | None], None],
+        *,
+        ping_seconds: float = PING_SECONDS,
+    ) -> None:
         self._client = client
         self._environment = environment
         self._hear = hear
+        self._ping_seconds = ping_seconds
         self._said: str | None = None
         self._pauses = self._fresh_pauses()
 
@@ -76,9 +84,9 @@ class Hints:
             if message is not None:
                 answered = now
                 self._take(message)
-            if now - answered > 2 * _PING_SECONDS:
+            if now - answered > 2 * self._ping_seconds + _WAIT_SECONDS:
                 raise redis.ConnectionError("no answer to pings")
-            if now - asked > _PING_SECONDS:
+            if now - asked > self._ping_seconds:
                 asked = now
                 subscription.ping()
 

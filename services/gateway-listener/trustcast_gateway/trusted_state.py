@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -66,6 +66,7 @@ class TrustedState:
     """
 
     def __init__(self, database: sqlite3.Connection, environment: str) -> None:
+        _prepare(database)
         self._database = database
         self._environment = environment
         self.last = self._last_verified()
@@ -79,7 +80,11 @@ class TrustedState:
         """
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return cls(_connected(folder / FILE), environment)
+            with ExitStack() as undoing:
+                database = undoing.enter_context(closing(_opened(folder / FILE)))
+                state = cls(database, environment)
+                undoing.pop_all()
+            return state
         except OSError as error:
             raise Unavailable(
                 "state_not_writable", f"The state folder {folder} is not usable: {error.strerror}."
@@ -185,9 +190,12 @@ def set_aside(folder: Path, at: datetime) -> Path:
     return kept
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    """Open `path` for one process alone, synced at each commit; the rollback journal is right on every SQLite."""
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2)
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=2)
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    """Keep others out, sync each commit, make the tables; the rollback journal is right on every SQLite."""
     database.execute("PRAGMA locking_mode = EXCLUSIVE")
     database.execute("PRAGMA journal_mode = DELETE")
     database.execute("PRAGMA synchronous = FULL")
@@ -200,7 +208,6 @@ def _connected(path: Path) -> sqlite3.Connection:
     database.execute("COMMIT")
     if version not in {0, SCHEMA_VERSION}:
         raise StateUnreadable(f"its version is {version}, not {SCHEMA_VERSION}")
-    return database
 
 
 def _hashed(entries: Iterable[tuple[str, bytes]]) -> Truststore | None:
