@@ -129,9 +129,9 @@ def _from_body(body: bytes) -> bytes:
     if b":" in body:
         raise _rejected("pem_headers")
     lines = [line.strip(_WHITESPACE) for line in body.split(b"\n")]
-    if len(lines) == 1 or lines[0] or lines[-1]:  # BEGIN and END stand on lines of their own
-        raise _rejected("broken_pem")
     text = b"".join(lines)
+    if not text or lines[0] or lines[-1]:  # BEGIN and END stand on lines of their own
+        raise _rejected("broken_pem")
     try:
         der = base64.b64decode(text, validate=True)
     except binascii.Error:

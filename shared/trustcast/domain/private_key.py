@@ -56,34 +56,40 @@ _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 def found_in(data: bytes) -> bool:
     """Tell whether `data` holds private key material, or a key store, which is made to hold it."""
     plain = data.replace(b"\0", b"")  # what UTF-16 and UTF-32 make of ASCII
-    if any(words.search(text) for words in _WORDS for text in (data, plain)):
-        return True
-    if any(word in plain and other.search(plain) for word, other in _PAIRS):
-        return True
-    return any(map(_binary_key_in, (data, *_decodings(plain))))
+    return any(_text_in(form) or _binary_in(form) for form in (data, plain, *_decodings(plain)))
 
 
-def _binary_key_in(data: bytes) -> bool:
+def _text_in(data: bytes) -> bool:
+    if any(words.search(data) for words in _WORDS):
+        return True
+    return any(word in data and other.search(data) for word, other in _PAIRS)
+
+
+def _binary_in(data: bytes) -> bool:
     if data.startswith(_KEYSTORE_STARTS) or any(magic.search(data) for magic in _KEYSTORES):
         return True
-    if b"openssh-key-v1" in data or _PFX.search(data) or _ENCRYPTED.search(data):
+    if _PFX.search(data) or _ENCRYPTED.search(data):
         return True
     return any(_is_key_after_version(data, match.end()) for match in _VERSIONED.finditer(data))
 
 
 def _is_key_after_version(data: bytes, version: int) -> bool:
-    """At `version` stands INTEGER 0 or 1; a certificate of version 1 and serial 1 begins in the same way."""
-    at = version + _VERSION_SIZE
+    """At `version` stands INTEGER 0 or 1; a certificate of version 1 and serial 1 begins in the same way.
+
+    What is cut off behind the second element counts as a key: a line of a quoted mail holds no more of it.
+    """
     try:
-        second = asn1.element(data, at)
-        if second.tag == asn1.INTEGER:  # PKCS #1 and the old DSA form: the modulus or prime follows
-            return second.end - second.body >= _LEAST_RSA_OCTETS and data[second.end : second.end + 1] == b"\x02"
-        if second.tag == asn1.OCTET_STRING:  # SEC 1 (RFC 5915): the key follows
-            return data[version + 2] == 1 and second.end - second.body in _SEC1_OCTETS
-        # PKCS #8 (RFC 5958): AlgorithmIdentifier, then the key as an OCTET STRING
-        return data[second.body : second.body + 1] == b"\x06" and data[second.end : second.end + 1] == b"\x04"
+        second = asn1.element(data, version + _VERSION_SIZE)
     except ValueError:
         return False
+    size, third = second.end - second.body, data[second.end : second.end + 1]
+    match second.tag:
+        case asn1.INTEGER:  # PKCS #1 and the old DSA form: the modulus or prime, and another number
+            return size >= _LEAST_RSA_OCTETS and third in (b"\x02", b"")
+        case asn1.OCTET_STRING:  # SEC 1 (RFC 5915): the key
+            return data[version + 2] == 1 and size in _SEC1_OCTETS
+        case _:  # PKCS #8 (RFC 5958): AlgorithmIdentifier, and the key as an OCTET STRING
+            return data[second.body : second.body + 1] == b"\x06" and third in (b"\x04", b"")
 
 
 def _decodings(text: bytes) -> Iterator[bytes]:

@@ -1,0 +1,243 @@
+"""A certificate is read once and completely, or refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from ipaddress import ip_network
+from pathlib import Path
+
+import cryptography_vectors
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID, ObjectIdentifier
+
+from tests.certificates import Key, authority, ec_key, issued, rsa_key, self_signed
+from trustcast.domain import certificate, pem
+from trustcast.domain.certificate import Certificate
+from trustcast.domain.errors import Rejected
+
+UNKNOWN = x509.UnrecognizedExtension(ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
+
+
+def test_certificate_tells_what_is_in_it() -> None:
+    begin = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    made = self_signed("Backend.Example", sans=["Backend.Example", "10.0.0.1", "::1"], not_before=begin, serial=7)
+
+    read = Certificate.parse(made.der)
+
+    assert read.der == made.der
+    assert read.fingerprint_sha256 == sha256(made.der).hexdigest()
+    assert (read.subject, read.issuer) == ("CN=Backend.Example", "CN=Backend.Example")
+    assert read.names == ("backend.example", "10.0.0.1", "::1")
+    assert (read.not_before, read.not_after) == (begin, begin + timedelta(days=90))
+    assert (read.serial, read.version, read.is_ca) == (7, 3, False)
+    assert (read.self_signed, read.self_signature_valid, read.signature_hash) == (True, True, "sha256")
+
+
+def test_certificate_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Certificate.parse(self_signed().der).serial = 1  # type: ignore[misc]
+
+
+def test_common_name_stands_in_for_missing_names() -> None:
+    read = Certificate.parse(self_signed(sans=[], common_name="Backend.example").der)
+
+    assert (read.names, read.dns_names) == (("Backend.example",), ())
+    assert read.is_for("backend.example")
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "bits", "curve"),
+    [
+        (rsa_key(), "rsa", 2048, None),
+        (ec_key(), "ec", 256, "secp256r1"),
+        (ec_key(ec.SECP521R1()), "ec", 521, "secp521r1"),
+        (ed25519.Ed25519PrivateKey.generate(), "ed25519", 256, None),
+    ],
+    ids=["RSA", "P-256", "P-521", "Ed25519"],
+)
+def test_key_is_described(key: Key, kind: str, bits: int, curve: str | None) -> None:
+    read = Certificate.parse(self_signed(key=key).der).key
+
+    spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    assert (read.kind, read.bits, read.curve) == (kind, bits, curve)
+    assert read.fingerprint_sha256 == sha256(spki).hexdigest()
+
+
+def test_signature_of_another_is_not_a_self_signature() -> None:
+    read = Certificate.parse(issued(authority()).der)
+
+    assert (read.self_signed, read.self_signature_valid) == (False, None)
+
+
+def test_changed_self_signed_certificate_does_not_verify() -> None:
+    made = self_signed("backend.example")
+
+    read = Certificate.parse(made.der.replace(b"backend.example", b"bAckend.example"))
+
+    assert (read.self_signed, read.self_signature_valid) == (True, False)
+
+
+def test_what_a_ca_says_of_itself_is_read() -> None:
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    constraints = x509.NameConstraints([x509.IPAddress(ip_network("10.0.0.0/8"))], None)
+    purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+
+    read = Certificate.parse(
+        authority(extensions=[(usage, True), (constraints, True), (purpose, False), (UNKNOWN, True)]).der
+    )
+
+    assert (read.is_ca, read.key_cert_sign, read.has_name_constraints) == (True, False, True)
+    assert read.extended_key_usages == frozenset({"1.3.6.1.5.5.7.3.1"})
+    assert read.unknown_critical == ("1.3.6.1.4.1.99999.1",)
+
+
+def test_unknown_extension_that_is_not_critical_does_not_matter() -> None:
+    assert Certificate.parse(self_signed(extensions=[(UNKNOWN, False)]).der).unknown_critical == ()
+
+
+def test_what_openssl_makes_by_default_is_a_self_signed_ca(tmp_path: Path) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl on PATH")
+    arguments = "req -x509 -newkey rsa:2048 -nodes -subj /CN=backend.example -keyout key.pem -outform DER -out made.der"
+    subprocess.run(["openssl", *arguments.split()], cwd=tmp_path, check=True, capture_output=True)
+
+    read = Certificate.parse((tmp_path / "made.der").read_bytes())
+
+    assert (read.is_ca, read.self_signed, read.self_signature_valid, read.key_cert_sign) == (True, True, True, None)
+    assert read.is_for("backend.example")
+
+
+@pytest.mark.parametrize(
+    ("sans", "host", "matches"),
+    [
+        (["backend.example"], "backend.example", True),
+        (["BACKEND.example"], "backend.example", True),
+        (["backend.example"], "www.backend.example", False),
+        (["*.example.org"], "a.example.org", True),
+        (["*.example.org"], "example.org", False),
+        (["*.example.org"], "a.b.example.org", False),
+        (["*.org"], "example.org", False),
+        (["a*.example.org"], "ab.example.org", False),
+        (["*.*.example.org"], "a.b.example.org", False),
+        (["a.*.example.org"], "a.b.example.org", False),
+        (["10.0.0.1"], "10.0.0.1", True),
+        (["10.0.0.1"], "10.0.0.2", False),
+        (["2001:db8::1"], "2001:db8::1", True),
+        (["other.example"], "backend.example", False),
+        ([], "backend.example", True),
+    ],
+)
+def test_host_is_matched_as_rfc_9525_says(sans: list[str], host: str, *, matches: bool) -> None:
+    read = Certificate.parse(self_signed("backend.example", sans=sans).der)
+
+    assert read.is_for(host) is matches
+
+
+def test_address_does_not_match_a_name_that_looks_like_it() -> None:
+    name = x509.SubjectAlternativeName([x509.DNSName("10.0.0.1")])
+
+    assert not Certificate.parse(self_signed(sans=[], extensions=[(name, False)]).der).is_for("10.0.0.1")
+
+
+def _refused(der: bytes) -> str:
+    with pytest.raises(Rejected) as refused:
+        Certificate.parse(der)
+    assert refused.value.field == "certificate"
+    assert refused.value.detail == certificate.REASONS[refused.value.code]
+    return refused.value.code
+
+
+def _with_serial(octets: str) -> bytes:
+    """The serial 0x1122334455 replaced by as many octets."""
+    der = self_signed(serial=0x1122334455).der
+    assert der.count(bytes.fromhex("02051122334455")) == 1
+    return der.replace(bytes.fromhex("02051122334455"), bytes.fromhex("0205" + octets))
+
+
+@pytest.mark.parametrize(
+    "der",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\x30\x00", id="empty sequence"),
+        pytest.param(b"no certificate at all", id="text"),
+        pytest.param(self_signed().der[:-1], id="truncated"),
+        pytest.param(self_signed().der + b"\0", id="trailing byte"),
+        pytest.param(_with_serial("0000000000"), id="serial with padding"),
+    ],
+)
+def test_broken_der_is_refused(der: bytes) -> None:
+    assert _refused(der) in {"certificate_unreadable", "serial_invalid"}
+
+
+def test_negative_serial_is_refused() -> None:
+    assert _refused(_with_serial("ff22334455")) == "serial_invalid"
+
+
+def test_zero_serial_is_refused() -> None:
+    assert _refused(_with_serial("0000000000")) == "serial_invalid"
+
+
+def test_two_signature_algorithms_are_refused() -> None:
+    made = self_signed()
+    ecdsa_sha256, ecdsa_sha384 = bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d040303")
+    assert made.der.count(ecdsa_sha256) == 2
+
+    assert _refused(made.der.replace(ecdsa_sha256, ecdsa_sha384, 1)) == "signature_algorithms_differ"
+
+
+def test_duplicate_extension_is_refused() -> None:
+    oids = [ObjectIdentifier(f"1.3.6.1.4.1.99999.{number}") for number in (1, 2)]
+    made = self_signed(extensions=[(x509.UnrecognizedExtension(oid, b"\x05\x00"), False) for oid in oids])
+    one, two = (bytes.fromhex(f"2b06010401868d1f{number:02x}") for number in (1, 2))
+    assert made.der.count(two) == 1
+
+    assert _refused(made.der.replace(two, one)) == "extension_duplicate"
+
+
+def test_defect_that_shows_only_when_a_property_is_read_is_refused() -> None:
+    broken = x509.UnrecognizedExtension(ExtensionOID.KEY_USAGE, b"\xff\xff")
+
+    assert _refused(self_signed(extensions=[(broken, False)]).der) == "certificate_unreadable"
+
+
+def test_certificate_without_any_name_is_refused_because_no_jvm_could_read_the_truststore() -> None:
+    key = ec_key()
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    made = (
+        x509.CertificateBuilder(serial_number=1, not_valid_before=begin, not_valid_after=begin + timedelta(days=1))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "issuer")]))
+        .subject_name(x509.Name([]))
+        .public_key(key.public_key())
+    )
+
+    der = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    assert _refused(der) == "name_empty"
+
+
+def test_name_constraint_with_a_whole_uri_is_refused_because_no_jvm_could_read_the_truststore() -> None:
+    constraints = x509.NameConstraints([x509.UniformResourceIdentifier("https://backend.example")], None)
+
+    assert _refused(authority(extensions=[(constraints, True)]).der) == "name_constraint_invalid"
+
+
+def test_elliptic_curve_in_the_explicit_form_that_no_jvm_reads_is_of_no_known_kind() -> None:
+    file = Path(str(cryptography_vectors.__file__)).parent / "x509/custom/ec_no_named_curve.pem"
+
+    assert Certificate.parse(pem.only_certificate(file.read_bytes())).key.kind == "other"

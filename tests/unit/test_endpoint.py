@@ -1,0 +1,113 @@
+"""A URL becomes scheme, host and port, or a refusal that names what is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trustcast.domain import endpoint
+from trustcast.domain.endpoint import Endpoint
+from trustcast.domain.errors import Rejected
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("https://backend.example", "https://backend.example:443"),
+        ("https://backend.example/", "https://backend.example:443"),
+        ("HTTPS://Backend.EXAMPLE:8443/a?b#c", "https://backend.example:8443"),
+        ("https://backend.example?x=https://other", "https://backend.example:443"),
+        ("https://backend.example#@other", "https://backend.example:443"),
+        ("https://backend.example/a@b:c", "https://backend.example:443"),
+        ("https://backend.example:9443/{uri.var.id}/{x}?q={y}", "https://backend.example:9443"),
+        ("https://backend.example.", "https://backend.example:443"),
+        ("https://backend", "https://backend:443"),
+        ("https://backend1", "https://backend1:443"),
+        ("https://node.zone2:8080", "https://node.zone2:8080"),
+        ("https://3com.example", "https://3com.example:443"),
+        ("https://my_service:8443", "https://my_service:8443"),
+        ("https://10.0.0.1:8443", "https://10.0.0.1:8443"),
+        ("https://[2001:DB8:0::1]", "https://[2001:db8::1]:443"),
+        ("https://[::1]:8443/x", "https://[::1]:8443"),
+        ("https://b\u00fccher.example", "https://xn--bcher-kva.example:443"),
+        ("https://B\u00dcCHER.example", "https://xn--bcher-kva.example:443"),
+        ("https://bu\u0308cher.example", "https://xn--bcher-kva.example:443"),
+        ("https://xn--strae-oqa.example", "https://xn--strae-oqa.example:443"),
+    ],
+)
+def test_url_is_brought_to_its_normal_form(text: str, normal: str) -> None:
+    parsed = Endpoint.parse(text)
+
+    assert str(parsed) == normal
+    assert Endpoint.parse(normal) == parsed
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "endpoint_missing"),
+        ("https://a.example/" + "x" * 300, "endpoint_too_long"),
+        (" https://a.example", "endpoint_characters"),
+        ("https://a.example\n", "endpoint_characters"),
+        ("https://a.example/\tb", "endpoint_characters"),
+        ("https://a.ex\u200bample", "endpoint_characters"),
+        ("https://a.ex\u00a0ample", "endpoint_characters"),
+        ("https://a.example/\ud800", "endpoint_characters"),
+        ("https://a\0.example", "endpoint_characters"),
+        ("http://a.example", "endpoint_scheme"),
+        ("wss://a.example", "endpoint_scheme"),
+        ("a.example", "endpoint_scheme"),
+        ("https:/a.example", "endpoint_scheme"),
+        ("//a.example", "endpoint_scheme"),
+        ("https://user:secret@a.example", "endpoint_userinfo"),
+        ("https://good.example\\@a.example", "endpoint_userinfo"),
+        ("https://", "endpoint_host"),
+        ("https:///path", "endpoint_host"),
+        ("https://:443", "endpoint_host"),
+        ("https://.", "endpoint_host"),
+        ("https://a..example", "endpoint_host"),
+        ("https://-a.example", "endpoint_host"),
+        ("https://a.example\\b", "endpoint_host"),
+        ("https://a%2eexample", "endpoint_host"),
+        ("https://*.example", "endpoint_host"),
+        ("https://{host}.example", "endpoint_host"),
+        ("https://" + "a" * 64 + ".example", "endpoint_host"),
+        ("https://127.1", "endpoint_host"),
+        ("https://256.1.1.1", "endpoint_host"),
+        ("https://010.0.0.1", "endpoint_host"),
+        ("https://2130706433", "endpoint_host"),
+        ("https://0x7f000001", "endpoint_host"),
+        ("https://::1", "endpoint_host"),
+        ("https://[::1", "endpoint_host"),
+        ("https://[10.0.0.1]", "endpoint_host"),
+        ("https://[fe80::1%eth0]", "endpoint_host"),
+        ("https://[::1]a", "endpoint_host"),
+        ("https://stra\u00dfe.example", "endpoint_host"),
+        ("https://\uff41.example", "endpoint_host"),
+        ("https://a\u3002example", "endpoint_host"),
+        ("https://a.example:", "endpoint_port"),
+        ("https://a.example:0", "endpoint_port"),
+        ("https://a.example:65536", "endpoint_port"),
+        ("https://a.example:443x", "endpoint_port"),
+        ("https://a.example:+443", "endpoint_port"),
+        ("https://a.example:\u0664\u0664\u0663", "endpoint_port"),
+    ],
+)
+def test_other_text_is_refused_with_its_reason(text: str, code: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        Endpoint.parse(text)
+
+    assert (refused.value.code, refused.value.field) == (code, "endpoint")
+    assert refused.value.detail == endpoint.REASONS[code]
+
+
+@given(st.text(max_size=300) | st.text(max_size=60).map("https://".__add__))
+def test_any_text_is_an_endpoint_or_refused(text: str) -> None:
+    try:
+        parsed = Endpoint.parse(text)
+    except Rejected:
+        return
+
+    assert Endpoint.parse(str(parsed)) == parsed
+    assert parsed.host.isascii()

@@ -1,0 +1,241 @@
+"""Every rule of the policy, by the certificate that breaks it and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
+
+from tests.certificates import Made, authority, ec_key, issued, rsa_key, self_signed
+from trustcast.domain import policy
+from trustcast.domain.certificate import Certificate
+from trustcast.domain.endpoint import Endpoint
+from trustcast.domain.errors import Rejected
+from trustcast.domain.policy import Policy
+
+ENDPOINT = Endpoint.parse("https://backend.example")
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+BEGIN = NOW - timedelta(days=10)
+SERVER = Certificate.parse(self_signed("backend.example", not_before=BEGIN).der)
+CA = Certificate.parse(authority(not_before=BEGIN).der)
+LEAF = Certificate.parse(issued(authority(), not_before=BEGIN).der)
+OPENSSL_DEFAULT = Certificate.parse(self_signed("backend.example", ca=True, not_before=BEGIN).der)
+
+
+def _warnings(
+    certificate: Certificate, rules: Policy | None = None, *, at: datetime = NOW, ca: bool = False
+) -> set[str]:
+    return {warning.code for warning in (rules or Policy()).check(certificate, endpoint=ENDPOINT, at=at, ca=ca)}
+
+
+def _refusal(certificate: Certificate, rules: Policy | None = None, *, at: datetime = NOW, ca: bool = False) -> str:
+    with pytest.raises(Rejected) as refused:
+        (rules or Policy()).check(certificate, endpoint=ENDPOINT, at=at, ca=ca)
+    assert refused.value.field == "certificate"
+    assert refused.value.detail == policy.REASONS[refused.value.code]
+    return refused.value.code
+
+
+def _parsed(made: Made) -> Certificate:
+    return Certificate.parse(made.der)
+
+
+def _with_key(**facts: object) -> Certificate:
+    return replace(LEAF, key=replace(LEAF.key, **facts))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "certificate",
+    [
+        SERVER,
+        LEAF,
+        _parsed(self_signed(key=ed25519.Ed25519PrivateKey.generate(), not_before=BEGIN)),
+        _parsed(self_signed(key=ec_key(ec.SECP384R1()), not_before=BEGIN)),
+        _parsed(self_signed(key=ec_key(ec.SECP521R1()), not_before=BEGIN)),
+        _parsed(self_signed(key=rsa_key(3072), not_before=BEGIN)),
+        _parsed(self_signed(ca=None, not_before=BEGIN)),
+    ],
+    ids=["self-signed", "issued", "Ed25519", "P-384", "P-521", "RSA 3072", "no basic constraints"],
+)
+def test_sound_server_certificate_is_accepted_without_a_word(certificate: Certificate) -> None:
+    assert _warnings(certificate) == set()
+
+
+def test_expired_certificate_is_rejected() -> None:
+    assert _refusal(SERVER, at=SERVER.not_after + timedelta(seconds=1)) == "certificate_expired"
+
+
+def test_certificate_is_valid_until_the_last_second() -> None:
+    assert _warnings(SERVER, at=SERVER.not_after) == {"expires_soon"}
+
+
+def test_certificate_that_begins_later_than_five_minutes_from_now_is_rejected() -> None:
+    assert _refusal(SERVER, at=BEGIN - timedelta(minutes=5, seconds=1)) == "certificate_not_yet_valid"
+
+
+def test_clock_may_be_five_minutes_off() -> None:
+    assert _warnings(SERVER, at=BEGIN - timedelta(minutes=5)) == set()
+
+
+def test_version_1_is_rejected() -> None:
+    assert _refusal(replace(SERVER, version=1)) == "certificate_v1"
+
+
+def test_setting_accepts_version_1_with_a_warning() -> None:
+    assert _warnings(replace(SERVER, version=1), Policy(allow_v1=True)) == {"v1_accepted"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "code"),
+    [
+        ({"kind": "rsa", "bits": 1024, "curve": None, "exponent": 65537}, "key_size"),
+        ({"kind": "rsa", "bits": 2047, "curve": None, "exponent": 65537}, "key_size"),
+        ({"kind": "rsa", "bits": 8193, "curve": None, "exponent": 65537}, "key_size"),
+        ({"kind": "rsa", "bits": 2048, "curve": None, "exponent": 3}, "key_exponent"),
+        ({"kind": "rsa", "bits": 2048, "curve": None, "exponent": 65538}, "key_exponent"),
+        ({"kind": "rsa", "bits": 2048, "curve": None, "exponent": 2**64 + 1}, "key_exponent"),
+        ({"kind": "dsa", "bits": 2048, "curve": None}, "key_unsupported"),
+        ({"kind": "other", "bits": 0, "curve": None}, "key_unsupported"),
+        ({"kind": "ec", "bits": 192, "curve": "secp192r1"}, "key_unsupported"),
+        ({"kind": "ec", "bits": 256, "curve": "secp256k1"}, "key_unsupported"),
+    ],
+)
+def test_weak_or_unusual_key_is_rejected(facts: dict[str, object], code: str) -> None:
+    assert _refusal(_with_key(**facts)) == code
+
+
+def test_real_certificate_with_a_short_key_is_rejected() -> None:
+    assert _refusal(_parsed(self_signed(key=rsa_key(1024), not_before=BEGIN))) == "key_size"
+
+
+def test_real_certificate_on_an_unusual_curve_is_rejected() -> None:
+    assert _refusal(_parsed(self_signed(key=ec_key(ec.SECP256K1()), not_before=BEGIN))) == "key_unsupported"
+
+
+@pytest.mark.parametrize("name", ["md2", "md5", "sha1"])
+def test_weak_signature_is_rejected(name: str) -> None:
+    assert _refusal(replace(LEAF, signature_hash=name)) == "signature_weak"
+    assert _refusal(replace(SERVER, signature_hash=name)) == "signature_weak"
+
+
+def test_weak_signature_of_a_root_proves_nothing_and_is_a_warning() -> None:
+    assert "root_signature_weak" in _warnings(replace(CA, signature_hash="sha1"), ca=True)
+
+
+def test_unknown_signature_algorithm_is_rejected() -> None:
+    assert _refusal(replace(LEAF, signature_hash="unknown")) == "signature_unsupported"
+
+
+def test_self_signature_that_does_not_verify_is_rejected() -> None:
+    made = self_signed("backend.example", not_before=BEGIN)
+
+    changed = Certificate.parse(made.der.replace(b"backend.example", b"bAckend.example"))
+
+    assert _refusal(changed) == "self_signature_invalid"
+
+
+def test_end_before_the_beginning_is_rejected() -> None:
+    assert _refusal(replace(SERVER, not_after=BEGIN - timedelta(days=1))) == "validity_reversed"
+
+
+def test_critical_extension_that_nobody_understands_is_rejected() -> None:
+    unknown = x509.UnrecognizedExtension(ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
+
+    assert (
+        _refusal(_parsed(self_signed(extensions=[(unknown, True)], not_before=BEGIN))) == "critical_extension_unknown"
+    )
+
+
+def test_precertificate_is_rejected() -> None:
+    poisoned = _parsed(self_signed(extensions=[(x509.PrecertPoison(), True)], not_before=BEGIN))
+
+    assert _refusal(poisoned) == "critical_extension_unknown"
+
+
+def test_ca_that_may_not_sign_certificates_is_rejected() -> None:
+    assert _refusal(replace(CA, key_cert_sign=False), ca=True) == "ca_without_cert_sign"
+
+
+def test_client_certificate_is_rejected() -> None:
+    client = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+
+    assert _refusal(_parsed(self_signed(extensions=[(client, False)], not_before=BEGIN))) == "not_for_servers"
+
+
+@pytest.mark.parametrize("use", [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])
+def test_server_certificate_with_its_purpose_is_accepted(use: ObjectIdentifier) -> None:
+    purpose = x509.ExtendedKeyUsage([use])
+
+    assert _warnings(_parsed(self_signed(extensions=[(purpose, False)], not_before=BEGIN))) == set()
+
+
+def test_ca_is_rejected_unless_the_request_means_one() -> None:
+    assert _refusal(CA) == "ca_not_allowed"
+    assert _warnings(CA, ca=True) == {"ca_without_name_constraints"}
+
+
+def test_ca_with_name_constraints_is_accepted_without_a_word() -> None:
+    assert _warnings(replace(CA, has_name_constraints=True), ca=True) == set()
+
+
+def test_what_openssl_makes_by_default_is_accepted_with_a_loud_warning() -> None:
+    assert _warnings(OPENSSL_DEFAULT) == {"ca_matches_endpoint"}
+
+
+def test_setting_rejects_what_openssl_makes_by_default() -> None:
+    assert _refusal(OPENSSL_DEFAULT, Policy(allow_server_ca=False)) == "ca_not_allowed"
+
+
+def test_ca_named_like_the_endpoint_but_signed_by_another_is_rejected() -> None:
+    other = issued(authority(), "backend.example", ca=True, not_before=BEGIN)
+
+    assert _refusal(_parsed(other)) == "ca_not_allowed"
+
+
+def test_self_signed_ca_for_another_host_is_rejected() -> None:
+    assert _refusal(_parsed(self_signed("other.example", ca=True, not_before=BEGIN))) == "ca_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("certificate", "code"),
+    [
+        (replace(SERVER, not_after=NOW + timedelta(days=30)), "expires_soon"),
+        (replace(SERVER, not_after=BEGIN + timedelta(days=399)), "validity_long"),
+        (_parsed(self_signed(key=rsa_key(2048), not_before=BEGIN)), "key_rsa_short"),
+        (_parsed(self_signed(sans=["backend.example", "*.example.org"], not_before=BEGIN)), "wildcard"),
+        (_parsed(self_signed(sans=[], not_before=BEGIN)), "no_alternative_name"),
+        (_parsed(self_signed("other.example", not_before=BEGIN)), "name_mismatch"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_weakness_that_does_not_forbid_trust_is_a_warning(certificate: Certificate, code: str) -> None:
+    assert _warnings(certificate) == {code}
+
+
+def test_of_several_reasons_the_most_fundamental_is_given_every_time() -> None:
+    wrong = replace(
+        _with_key(kind="rsa", bits=1024, curve=None, exponent=3), version=1, signature_hash="md5", is_ca=True
+    )
+    late = wrong.not_after + timedelta(days=1)
+
+    assert {_refusal(wrong, at=late) for _ in range(5)} == {"certificate_v1"}
+    assert _refusal(wrong, Policy(allow_v1=True), at=late) == "key_size"
+
+
+def test_each_code_has_one_sentence_of_its_own() -> None:
+    rules = (*policy.REFUSALS, *policy.WARNINGS)
+
+    assert len({rule.code for rule in rules}) == len({rule.detail for rule in rules}) == len(rules)
+    assert all(rule.detail.endswith(".") for rule in rules)
+
+
+def test_rejection_never_repeats_what_is_in_the_certificate() -> None:
+    with pytest.raises(Rejected) as refused:
+        Policy().check(_parsed(authority("Secret Name")), endpoint=ENDPOINT, at=NOW, ca=False)
+
+    assert "Secret Name" not in str(refused.value)
+    assert ENDPOINT.host not in str(refused.value)
