@@ -42,6 +42,11 @@ def test_the_password_is_not_in_what_is_printed(folder: Path) -> None:
     assert PASSWORD not in repr(GatewayHome.read(folder))
 
 
+@pytest.mark.parametrize("password", ["<&>\"'", "pässwörd", "€ and 🔑", "${carbon.home} $x"])
+def test_any_password_is_read_as_it_is(tmp_path: Path, password: str) -> None:
+    assert make_home(tmp_path / "other", password=password).password == password
+
+
 def test_axis2_says_where_the_profiles_are(folder: Path) -> None:
     (folder / SSL_PROFILES).rename(folder / "profiles.xml")
     edit(folder / AXIS2, f"<filePath>{SSL_PROFILES}", "<filePath>profiles.xml")

@@ -97,7 +97,8 @@ def _in_carbon(folder: Path, source: Path, root: etree._Element) -> list[_Named]
     for store in _elements(stores):
         for element in store.iter(etree.Element):
             element.tag = etree.QName(element).localname
-            element.text = (element.text or "").replace("${carbon.home}", str(folder))
+        for location in store.iter("Location"):
+            location.text = (location.text or "").replace("${carbon.home}", str(folder))
     return [_named(folder, source, store) for store in _elements(stores)]
 
 
