@@ -76,6 +76,18 @@ def test_signature_of_another_is_not_a_self_signature() -> None:
     assert (read.self_signed, read.self_signature_valid) == (False, None)
 
 
+def test_new_key_of_a_ca_signed_with_its_old_key_is_not_self_signed() -> None:
+    old, key = authority(), ec_key()
+    identifiers: list[tuple[x509.ExtensionType, bool]] = [
+        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
+        (x509.AuthorityKeyIdentifier.from_issuer_public_key(old.key.public_key()), False),
+    ]
+
+    read = Certificate.parse(authority(issuer=old, key=key, extensions=identifiers).der)
+
+    assert (read.subject, read.self_signed, read.self_signature_valid) == (read.issuer, False, None)
+
+
 def test_changed_self_signed_certificate_does_not_verify() -> None:
     made = self_signed("backend.example")
 

@@ -146,6 +146,16 @@ def test_other_marks_of_a_key_or_key_store_are_enough(data: bytes) -> None:
     assert _code(data) == "private_key"
 
 
+def test_key_store_is_refused_although_it_holds_only_certificates() -> None:
+    store = pkcs12.serialize_key_and_certificates(None, None, None, [MADE.certificate], NoEncryption())
+
+    assert _code(store) == "private_key"
+
+
+def test_key_store_with_indefinite_lengths_is_refused() -> None:
+    assert _code(bytes.fromhex("308002010330800609 2a864886f70d010701 a080 2480") + bytes(80)) == "private_key"
+
+
 def test_key_that_is_cut_off_is_still_a_key() -> None:
     assert _code(_keys()["PKCS #8 RSA DER"][:200]) == "private_key"
 

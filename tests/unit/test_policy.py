@@ -173,6 +173,13 @@ def test_server_certificate_with_its_purpose_is_accepted(use: ObjectIdentifier) 
     assert _warnings(_parsed(self_signed(extensions=[(purpose, False)], not_before=BEGIN))) == set()
 
 
+def test_purpose_of_a_ca_does_not_matter() -> None:
+    purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+    other = _parsed(authority(extensions=[(purpose, False)], not_before=BEGIN))
+
+    assert _warnings(other, ca=True) == {"ca_without_name_constraints"}
+
+
 def test_ca_is_rejected_unless_the_request_means_one() -> None:
     assert _refusal(CA) == "ca_not_allowed"
     assert _warnings(CA, ca=True) == {"ca_without_name_constraints"}
