@@ -64,7 +64,7 @@ class Dev:
 def admin(running: Dev | Services) -> httpx.Client:
     """Return a client that speaks to the api as the admin."""
     headers = {"Authorization": f"Bearer {running.admin_token}"}
-    return httpx.Client(base_url=running.url, headers=headers, timeout=15)
+    return httpx.Client(base_url=running.url, headers=headers, timeout=15, trust_env=False)
 
 
 def command(folder: Path, *, port: int, gateways: int = 3) -> list[str]:

@@ -1,6 +1,7 @@
 import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.Proxy;
 import java.net.URI;
 import java.security.KeyStore;
 import javax.net.ssl.HttpsURLConnection;
@@ -20,7 +21,7 @@ public final class TruststoreClient {
     }
 
     private static String attempt(String url, char[] password, String truststore) throws Exception {
-        HttpsURLConnection connection = (HttpsURLConnection) URI.create(url).toURL().openConnection();
+        HttpsURLConnection connection = (HttpsURLConnection) URI.create(url).toURL().openConnection(Proxy.NO_PROXY);
         connection.setSSLSocketFactory(trusting(truststore, password).getSocketFactory());
         connection.setConnectTimeout(5000);
         connection.setReadTimeout(5000);

@@ -36,7 +36,7 @@ from trustcast_cli.errors import CannotRun
 ENVIRONMENT = "default"
 TRUSTSTORE_PASSWORD = "wso2carbon"  # noqa: S105 - what WSO2 ships; a truststore's password keeps no secret
 TRUSTSTORE = Path("repository/resources/security/client-truststore.jks")
-ORPHANS_END_WITHIN = 5.0
+ORPHANS_END_WITHIN = 10.0
 
 
 @dataclass(frozen=True, slots=True)

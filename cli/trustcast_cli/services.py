@@ -123,8 +123,8 @@ def running(
     waiting. Raises `CannotRun`.
     """
     passed = passed_settings.for_services(environ)
-    _check_port(passed["trustcast_api"].get("TRUSTCAST_API_HOST", LOOPBACK), port)
     with data_folder.opened(path) as (folder, lock):
+        _check_port(passed["trustcast_api"].get("TRUSTCAST_API_HOST", LOOPBACK), port)
         names = data_folder.prepare(folder, gateways)
         redis = None if _own_redis(passed) else embedded_redis.prepare(folder.redis)
         children = _children(folder, names=names, port=port, redis=redis, environ=environ, passed=passed)
@@ -244,7 +244,9 @@ def _listener(folder: DataFolder, name: str, port: int) -> dict[str, str]:
 
 def _environment(environ: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
     others = {name: value for name, value in environ.items() if not name.startswith(passed_settings.PREFIX)}
-    return others | dict(own)
+    # A proxy of the person's own is for the world outside.
+    direct = ",".join(filter(None, (environ.get("no_proxy") or environ.get("NO_PROXY"), LOOPBACK)))
+    return others | {"no_proxy": direct, "NO_PROXY": direct} | dict(own)
 
 
 def _own_redis(passed: Mapping[str, Mapping[str, str]]) -> bool:

@@ -107,14 +107,14 @@ def test_a_child_that_hangs_does_not_hold_up_the_stop(tmp_path: Path) -> None:
         assert not Path(f"/proc/{hanging}").exists()
 
 
-def test_children_of_a_killed_dev_end_and_a_new_one_takes_over(tmp_path: Path) -> None:
+def test_children_of_a_killed_dev_end_and_a_new_one_takes_over_at_once(tmp_path: Path) -> None:
     with dev_server.running_dev(tmp_path / "data", gateways=1) as dev:
         pids = [dev.pid(name) for name in dev.names]
         dev.process.kill()
         dev.process.wait()
-        dev_server.wait_until(lambda: not any(_runs(pid) for pid in pids), 10)
 
-    with dev_server.running_dev(tmp_path / "data", gateways=1) as dev:
+    with dev_server.running_dev(tmp_path / "data", gateways=1, port=dev.port) as dev:
+        assert not any(_runs(pid) for pid in pids)
         _upload(dev, "orders", "https://orders.example.com", _certificate("orders.example.com"))
 
 
