@@ -53,11 +53,18 @@ class Drainer:
             self._woken.clear()
             if self._stopping:
                 return
-            try:
-                while outbox.drain(self._database, self._broker):
-                    pass
-                pause = None
-            except Unavailable as error:
-                if pause is None:
-                    log.warning("outbox_waits", code=error.code, detail=error.detail)
-                pause = min((pause or _FIRST_RETRY_SECONDS / 2) * 2, _LONGEST_RETRY_SECONDS)
+            pause = self._drain(pause)
+
+    def _drain(self, pause: float | None) -> float | None:
+        """Drain; return the seconds until the next try, None if nothing is owed any more."""
+        try:
+            while outbox.drain(self._database, self._broker):
+                pass
+        except Unavailable as error:
+            if pause is None:
+                log.warning("outbox_waits", code=error.code, detail=error.detail)
+        except Exception:  # this thread's edge: a bug must not silence every upload after it
+            log.exception("unexpected")
+        else:
+            return None
+        return min((pause or _FIRST_RETRY_SECONDS / 2) * 2, _LONGEST_RETRY_SECONDS)

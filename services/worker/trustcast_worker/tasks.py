@@ -10,7 +10,7 @@ from trustcast import broker
 from trustcast.domain import messages
 from trustcast.domain.errors import Rejected, TrustcastError, Unavailable
 from trustcast.storage import outbox
-from trustcast_worker.apply_changes import LostRaceError, apply_changes, blame
+from trustcast_worker.apply_changes import LostRaceError, Outcome, apply_changes, blame
 from trustcast_worker.sign_heads import sign_heads
 from trustcast_worker.sweep import sweep
 from trustcast_worker.validate_uploads import validate_uploads
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("trustcast.worker")
 
+_EXPECTED = (Unavailable, LostRaceError)
 # The sweep wakes us again anyway; these tries are for what passes in seconds.
 _RETRY: dict[str, Any] = {
-    "autoretry_for": (Unavailable, LostRaceError),
+    "autoretry_for": _EXPECTED,
     "max_retries": 4,
     "retry_backoff": 1,
     "retry_backoff_max": 10,
@@ -38,9 +39,13 @@ def register(app: Celery, context: Context) -> None:
     """Define the tasks on `app`; each works with `context` alone."""
 
     def task(name: str, work: Callable[..., None], **options: Any) -> None:
-        @app.task(name=name, **options)
+        @app.task(name=name, throws=_EXPECTED, **options)
         def run(*args: str) -> None:
-            work(context, *args)
+            try:
+                work(context, *args)
+            except Unavailable as error:
+                log.warning("postponed", task=name, code=error.code, detail=error.detail)
+                raise
 
     task(broker.VALIDATE_UPLOADS, _validate, **_RETRY)
     task(broker.APPLY_CHANGES, _apply, **_RETRY)
@@ -58,8 +63,17 @@ def _validate(context: Context, event: str) -> None:
 
 def _apply(context: Context, event: str) -> None:
     _heard(event)
+    while outcome := _applied(context):
+        outbox.drain(context.database, context.broker)
+        for one in outcome.done:
+            log.info("applied", operation=one.id)
+        for one, conflict in outcome.refused:
+            log.info("rejected", operation=one.id, problem=conflict.code)
+
+
+def _applied(context: Context) -> Outcome:
     try:
-        outcome = apply_changes(
+        return apply_changes(
             context.database,
             signer=context.signer,
             cache=context.truststores,
@@ -71,11 +85,6 @@ def _apply(context: Context, event: str) -> None:
     except Exception:
         blame(context.database)
         raise
-    outbox.drain(context.database, context.broker)
-    for one in outcome.done:
-        log.info("applied", operation=one.id)
-    for one, conflict in outcome.refused:
-        log.info("rejected", operation=one.id, problem=conflict.code)
 
 
 def _sign(context: Context) -> None:
@@ -83,12 +92,8 @@ def _sign(context: Context) -> None:
 
 
 def _sweep(context: Context) -> None:
-    try:
-        sweep(context.database, at=context.now())
-        outbox.drain(context.database, context.broker)
-    except Unavailable as error:
-        log.warning("sweep_postponed", code=error.code, detail=error.detail)
-        return
+    sweep(context.database, at=context.now())
+    outbox.drain(context.database, context.broker)
     if context.settings.health_file is not None:
         context.settings.health_file.touch()
 

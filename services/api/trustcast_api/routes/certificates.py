@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -22,6 +23,7 @@ from trustcast_api.read_upload import Upload, read_upload
 from trustcast_api.routes.operations import answer_with_operation
 from trustcast_api.schemas import CertificateBody, CertificatePage, Name
 
+log = structlog.get_logger("trustcast.api")
 router = APIRouter(prefix="/v1/certificates", tags=["certificates"])
 
 _FIELDS = ("alias", "endpoint", "certificate", "ca")
@@ -85,6 +87,7 @@ async def _accept(
         at=here.now(),
     )
     here.drainer.wake()
+    log.info("accepted", operation=operation, kind=wanted.kind, requested_by=who.name)
     return await answer_with_operation(here, operation, prefer)
 
 
