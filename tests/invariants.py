@@ -1,0 +1,262 @@
+"""What is always true of Trustcast, whatever broke (docs/architecture.md, "Always true"): asserted after every fault.
+
+Everything is judged from outside: rows, files and logs. Digests and contents are computed here anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from sqlalchemy import Connection, Row, Table, func, select
+
+from trustcast.domain import private_key
+from trustcast.domain.head import key_id, opened, public_key_from_pem
+from trustcast.keystore import jks
+from trustcast.storage import audit, tables
+from trustcast.storage.operations import ENDED
+from trustcast.storage.session import Database
+from trustcast_cli import sample_home
+from trustcast_cli.data_folder import ENVIRONMENT, TRUSTSTORE_PASSWORD, DataFolder
+
+Contents = Mapping[int, str]  # generation -> digest
+
+
+@dataclass(frozen=True)
+class Home:
+    """What a gateway's own is in its files: no install may change a byte of it."""
+
+    foreign: list[bytes]
+    configuration: dict[Path, bytes]
+
+    @classmethod
+    def read(cls, folder: DataFolder, gateway: str) -> Home:
+        home = folder.gateway_home(gateway)
+        entries = jks.read(folder.truststore(gateway).read_bytes(), TRUSTSTORE_PASSWORD)
+        files = (sample_home.AXIS2, sample_home.CARBON, sample_home.SSL_PROFILES)
+        return cls(
+            [entry.raw for entry in entries if not entry.is_ours], {file: (home / file).read_bytes() for file in files}
+        )
+
+
+@dataclass(frozen=True)
+class Before:
+    """What is known before the fault: each gateway's own, and `secrets` that must never turn up anywhere."""
+
+    homes: Mapping[str, Home]
+    secrets: Sequence[bytes]
+
+    @classmethod
+    def read(cls, folder: DataFolder, gateways: Iterable[str], secrets: Iterable[bytes] = ()) -> Before:
+        head_key = load_pem_private_key(folder.head_key.read_bytes(), password=None)
+        assert isinstance(head_key, Ed25519PrivateKey)
+        homes = {gateway: Home.read(folder, gateway) for gateway in gateways}
+        return cls(homes, [head_key.private_bytes_raw(), *secrets])
+
+
+def assert_invariants(
+    folder: DataFolder,
+    before: Before,
+    *,
+    accepted: Iterable[str],
+    database_url: str | None = None,
+    within: float = 30,
+) -> None:
+    """Assert all seven on a data folder; `accepted` are the ids of the operations that were answered 202.
+
+    Operations get `within` seconds to end. The services may go on running meanwhile.
+    """
+    database = Database(database_url or folder.database_url)
+    try:
+        _every_accepted_operation_ends(database, accepted, within)
+        with database.reading() as transaction:
+            contents = _generations_are_contiguous_and_signed(transaction, folder)
+            _no_generation_goes_down(transaction, folder, contents, before.homes)
+            _managed_entries_were_signed(folder, contents, before.homes)
+            _no_private_key_is_at_rest(transaction, folder, before.secrets)
+            audit.verify(transaction)
+            _files_are_whole_and_foreign_entries_untouched(folder, before.homes)
+    finally:
+        database.close()
+
+
+def _every_accepted_operation_ends(database: Database, accepted: Iterable[str], within: float) -> None:
+    deadline = time.monotonic() + within
+    while (open_ := _not_ended(database)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with database.reading() as transaction:
+        known = set(transaction.execute(select(tables.operation.c.id)).scalars())
+
+    assert open_ == {}, f"not ended after {within:g} s"
+    assert set(accepted) - known == set(), "answered 202 and forgotten"
+
+
+def _not_ended(database: Database) -> dict[str, int]:
+    of = tables.operation.c
+    with database.reading() as transaction:
+        rows = transaction.execute(
+            select(of.state, func.count().label("waiting")).where(of.state.not_in([*ENDED])).group_by(of.state)
+        ).all()
+    return {row.state: row.waiting for row in rows}
+
+
+def _generations_are_contiguous_and_signed(transaction: Connection, folder: DataFolder) -> Contents:
+    """Check every environment; return what the gateways' environment may hold."""
+    public = public_key_from_pem(folder.head_public_key.read_bytes())
+    contents: dict[str, Contents] = {}
+    for environment in transaction.execute(select(tables.environment.c.name)).scalars():
+        contents[environment] = recomputed(transaction, environment)
+        _heads_agree(transaction, environment, contents[environment], public)
+        _current_state_agrees(transaction, environment, contents[environment])
+    _stored_certificates_are_what_they_are_called(transaction)
+    return contents[ENVIRONMENT]
+
+
+def recomputed(transaction: Connection, environment: str) -> Contents:
+    """Play the change log from its beginning; return the digest of every generation, the empty one included."""
+    of, stated = tables.truststore_change.c, tables.truststore.c
+    newest = transaction.execute(select(stated.generation).where(stated.environment == environment)).scalar_one()
+    changes: dict[int, list[Row[Any]]] = defaultdict(list)
+    for row in transaction.execute(select(tables.truststore_change).where(of.environment == environment)):
+        changes[row.generation].append(row)
+    assert changes.keys() <= set(range(1, newest + 1))
+    entries: dict[str, str] = {}
+    digests = {0: _digest(entries)}
+    for generation in range(1, newest + 1):
+        for row in changes[generation]:
+            entries.pop(row.alias, None)
+            if row.certificate is not None:
+                entries[row.alias] = row.certificate
+        digests[generation] = _digest(entries)
+    return digests
+
+
+def _digest(entries: Mapping[str, str]) -> str:
+    lines = (f"{alias}\0{fingerprint}\n" for alias, fingerprint in entries.items())
+    return hashlib.sha256("".join(sorted(lines)).encode("ascii")).hexdigest()
+
+
+def _heads_agree(transaction: Connection, environment: str, contents: Contents, public: Ed25519PublicKey) -> None:
+    of = tables.head.c
+    rows = transaction.execute(select(tables.head).where(of.environment == environment).order_by(of.id)).all()
+    heads = [opened(row.envelope.encode(), {key_id(public): public}) for row in rows]
+    previous = None
+    for row, head in zip(rows, heads, strict=True):
+        assert (head.environment, head.generation) == (environment, row.generation)
+        assert head.entries_sha256 == row.entries_sha256 == contents[row.generation]
+        assert head.previous_head_sha256 == previous
+        previous = head.sha256()
+    assert _without_repeats([head.generation for head in heads]) == list(range(1, len(contents)))
+
+
+def _without_repeats(numbers: Sequence[int]) -> list[int]:
+    return [number for index, number in enumerate(numbers) if index == 0 or number != numbers[index - 1]]
+
+
+def _current_state_agrees(transaction: Connection, environment: str, contents: Contents) -> None:
+    of, stated = tables.truststore_entry.c, tables.truststore.c
+    rows = transaction.execute(select(of.alias, of.certificate).where(of.environment == environment)).all()
+    status = transaction.execute(select(tables.truststore).where(stated.environment == environment)).one()
+    trusted = transaction.execute(select(tables.certificate.c.alias_key, tables.certificate.c.fingerprint_sha256)).all()
+
+    assert _digest({row.alias: row.certificate for row in rows}) == contents[status.generation]
+    assert (status.entries, status.entries_sha256) == (len(rows), contents[status.generation])
+    assert _digest({row.alias_key: row.fingerprint_sha256 for row in trusted}) == contents[status.generation]
+
+
+def _stored_certificates_are_what_they_are_called(transaction: Connection) -> None:
+    for row in transaction.execute(select(tables.certificate_blob)):
+        assert hashlib.sha256(row.der).hexdigest() == row.sha256
+
+
+def _no_generation_goes_down(
+    transaction: Connection, folder: DataFolder, contents: Contents, gateways: Iterable[str]
+) -> None:
+    """By what was reported, by what the listener logged, and on disk: not older than what was reported."""
+    of = tables.gateway_report.c
+    for gateway in gateways:
+        reported = transaction.execute(select(of.generation).where(of.gateway == gateway).order_by(of.id)).scalars()
+        history = list(reported)
+        installed = [line["generation"] for line in log_lines(folder, gateway) if line.get("event") == "installed"]
+        on_disk = [number for number, digest in contents.items() if digest == managed_digest(folder, gateway)]
+
+        assert history == sorted(history), gateway
+        assert installed == sorted(installed), gateway
+        assert max(on_disk, default=0) >= max(history, default=0), gateway
+
+
+def _managed_entries_were_signed(folder: DataFolder, contents: Contents, gateways: Iterable[str]) -> None:
+    for gateway in gateways:
+        assert managed_digest(folder, gateway) in contents.values(), gateway
+
+
+def managed_digest(folder: DataFolder, gateway: str) -> str:
+    """Return the digest of what Trustcast manages in a gateway's file: whose it is by our mark, its bytes by pyjks."""
+    data = folder.truststore(gateway).read_bytes()
+    ours = {entry.alias for entry in jks.read(data, TRUSTSTORE_PASSWORD) if entry.is_ours}
+    read = jks.second_reading(data, TRUSTSTORE_PASSWORD)
+    return _digest({alias: read[alias] for alias in ours})
+
+
+def log_lines(folder: DataFolder, name: str) -> Iterator[dict[str, Any]]:
+    """Yield the JSON lines of a process' log; what a library or the interpreter wrote beside them is left out."""
+    for line in folder.log(name).read_text(encoding="utf-8").splitlines():
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def _no_private_key_is_at_rest(transaction: Connection, folder: DataFolder, secrets: Iterable[bytes]) -> None:
+    needles = {form for secret in secrets for form in _forms(secret)} | {b"PRIVATE KEY"}
+    truststores = {folder.truststore(home.name) for home in (folder.path / "gateways").iterdir()}
+    for path, data in _files(folder):
+        joined = data.translate(None, b"\r\n").replace(b"\\n", b"")  # PEM breaks its lines, JSON escapes the breaks
+
+        assert [needle for needle in needles if needle in data or needle in joined] == [], path
+        assert path in truststores or not private_key.found_in(data), path
+    for table in tables.metadata.sorted_tables:
+        _no_private_key_in(transaction, table, needles)
+
+
+def _no_private_key_in(transaction: Connection, table: Table, needles: Iterable[bytes]) -> None:
+    for row in transaction.execute(select(table)):
+        for column, value in zip(table.columns, row, strict=True):
+            data = bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
+
+            assert not private_key.found_in(data), column
+            assert [needle for needle in needles if needle in data] == [], column
+
+
+def _files(folder: DataFolder) -> Iterator[tuple[Path, bytes]]:
+    """Every file but those of the keys' folder, which is the one place for the head key."""
+    for path in folder.path.rglob("*"):
+        if path.is_file() and folder.head_key.parent not in path.parents:
+            with contextlib.suppress(FileNotFoundError):  # what is temporary may have gone meanwhile
+                yield path, path.read_bytes()
+
+
+def _forms(secret: bytes) -> set[bytes]:
+    """The bytes, their hexadecimal, and their base64 at each of the three places in a group where they can begin."""
+    groups = [base64.b64encode(bytes(shift) + secret)[4:-4] for shift in range(3)]
+    return {
+        secret,
+        secret.hex().encode(),
+        *groups,
+        *(group.translate(bytes.maketrans(b"+/", b"-_")) for group in groups),
+    }
+
+
+def _files_are_whole_and_foreign_entries_untouched(folder: DataFolder, homes: Mapping[str, Home]) -> None:
+    for gateway, home in homes.items():
+        jks.second_reading(folder.truststore(gateway).read_bytes(), TRUSTSTORE_PASSWORD)
+
+        assert Home.read(folder, gateway) == home, gateway
