@@ -127,7 +127,7 @@ def second_reading(data: bytes, password: str) -> dict[str, str]:
     """
     _count(data)
     try:
-        store = _Pyjks.loads(data, password, try_decrypt_keys=False)
+        store = _Pyjks.loads(memoryview(data), password, try_decrypt_keys=False)
     except jks.KeystoreSignatureException:
         raise _wrong_password() from None
     except jks.KeystoreException:
@@ -136,12 +136,15 @@ def second_reading(data: bytes, password: str) -> dict[str, str]:
 
 
 class _Pyjks(jks.KeyStore):  # type: ignore[misc]
-    """pyjks, which takes Java's modified UTF-8 for plain UTF-8 and fails on an alias with an emoji in it."""
+    """pyjks, but for aliases: it takes Java's modified UTF-8 for plain UTF-8, and fails on an emoji in one.
+
+    `data` is a view, so that its slices are no copies: they are most of what reading takes in memory.
+    """
 
     @classmethod
-    def _read_utf(cls, data: bytes, pos: int, kind: str | None = None) -> tuple[str, int]:  # noqa: ARG003
+    def _read_utf(cls, data: memoryview, pos: int, kind: str | None = None) -> tuple[str, int]:  # noqa: ARG003
         end = pos + _U2.size + int(_U2.unpack_from(data, pos)[0])
-        return _text(data[pos + _U2.size : end]), end
+        return _text(bytes(data[pos + _U2.size : end])), end
 
 
 def _count(data: bytes) -> int:

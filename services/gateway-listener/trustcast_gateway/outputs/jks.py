@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from trustcast import atomic_file
@@ -74,9 +74,7 @@ class JksOutput:
         if wanted != current.entries:
             current = _replaced(home, current, foreign, wanted)
         elif not current.read_whole:
-            current = _read(home)
-            if current.entries != wanted:
-                raise atomic_file.ChangedMeanwhile(home.truststore)
+            current = _read_whole(home, current)
         self._known = current
         ssl_profiles.renew(home.ssl_profiles, newer_than_ns=current.identity.mtime_ns)
         return current.reading
@@ -112,20 +110,37 @@ def _read(home: GatewayHome) -> _Installed:
         raise Unavailable(
             "truststore_not_jks", f"The gateway calls {home.truststore} a {home.type}; only JKS is written."
         )
-    try:
-        with home.truststore.open("rb") as file:
-            identity = atomic_file.Identity.of(os.fstat(file.fileno()))
-            data = file.read()
-    except OSError as error:
-        raise Unavailable("truststore_unreadable", f"{home.truststore} cannot be read: {error.strerror}.") from error
-    if identity != _identity(home.truststore):
-        raise atomic_file.ChangedMeanwhile(home.truststore)
+    data, identity = _content(home.truststore)
     try:
         entries, reading = jks.read(data, home.password), jks.second_reading(data, home.password)
     except jks.KeystoreError as error:
         raise _unreadable(error, home.truststore) from error
     foreign = [entry for entry in entries if not entry.is_ours]
     return _Installed(home.truststore, home.password, identity, entries, foreign, reading, read_whole=True)
+
+
+def _read_whole(home: GatewayHome, current: _Installed) -> _Installed:
+    """Let pyjks read all of what it has read in parts."""
+    data, identity = _content(home.truststore)
+    if identity != current.identity:
+        raise atomic_file.ChangedMeanwhile(home.truststore)
+    try:
+        return replace(current, reading=jks.second_reading(data, home.password), read_whole=True)
+    except jks.KeystoreError as error:
+        raise _unreadable(error, home.truststore) from error
+
+
+def _content(path: Path) -> tuple[bytes, atomic_file.Identity]:
+    """Read a file that nobody else changes while it is read."""
+    try:
+        with path.open("rb") as file:
+            identity = atomic_file.Identity.of(os.fstat(file.fileno()))
+            data = file.read()
+    except OSError as error:
+        raise Unavailable("truststore_unreadable", f"{path} cannot be read: {error.strerror}.") from error
+    if identity != _identity(path):
+        raise atomic_file.ChangedMeanwhile(path)
+    return data, identity
 
 
 def _replaced(home: GatewayHome, current: _Installed, foreign: list[RawEntry], wanted: list[RawEntry]) -> _Installed:
