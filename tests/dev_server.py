@@ -129,6 +129,14 @@ def wait_until(condition: Callable[[], bool], seconds: float = 15, *, every: flo
         time.sleep(every)
 
 
+def runs(pid: int | None) -> bool:
+    """Tell whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(") ")[2][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def _read_ready_line(dev: Dev) -> None:
     assert dev.process.stdout is not None
     if not select.select([dev.process.stdout], [], [], READY_WITHIN)[0]:

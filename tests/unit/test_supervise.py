@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.dev_server import runs, wait_until
 from trustcast_cli.supervise import Backoff, Child, Supervisor
 
 SLEEPS = "import time; print('up', flush=True); time.sleep(60)"
@@ -72,7 +73,7 @@ def test_a_stopped_child_stays_stopped_without_a_word(watched: Watched) -> None:
 
     watched.supervisor.stop(["redis"], within=5)
 
-    assert not alive(pid)
+    assert not runs(pid)
     assert watched.said == []
     assert watched.supervisor.names() == ()
 
@@ -84,7 +85,7 @@ def test_a_child_that_ignores_sigterm_is_killed_when_its_time_is_over(watched: W
 
     watched.supervisor.stop(["deaf"], within=0.3)
 
-    assert not alive(pid)
+    assert not runs(pid)
     assert 0.3 <= time.monotonic() - began < 2
 
 
@@ -103,13 +104,13 @@ def test_what_a_killed_child_started_ends_with_it(watched: Watched) -> None:
     log = watched.log("worker")
     wait_until(lambda: re.search(r"\d+", log.read_text(encoding="ascii")) is not None)
     grandchild = int(re.sub(r"\D", "", log.read_text(encoding="ascii")))
-    assert alive(grandchild)
+    assert runs(grandchild)
     first = watched.supervisor.pid("worker")
     assert first is not None
 
     os.kill(first, signal.SIGKILL)
 
-    wait_until(lambda: not alive(grandchild))
+    wait_until(lambda: not runs(grandchild))
 
 
 def test_the_pid_file_names_the_running_process_and_goes_with_it(watched: Watched) -> None:
@@ -137,6 +138,7 @@ def test_children_end_when_the_supervisor_itself_is_killed(tmp_path: Path) -> No
     source = f"""
 import os, sys, time
 from pathlib import Path
+from tests.dev_server import runs, wait_until
 from trustcast_cli.supervise import Child, Supervisor
 folder = Path({str(tmp_path)!r})
 supervisor = Supervisor(say=print)
@@ -149,19 +151,4 @@ time.sleep(60)
 
         supervisor.kill()
 
-    wait_until(lambda: not alive(child))
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
-
-
-def alive(pid: int | None) -> bool:
-    """Tell whether a process runs; one that only waits to be reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2][0] != "Z"
-    except FileNotFoundError:
-        return False
+    wait_until(lambda: not runs(child))
