@@ -42,7 +42,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="trustcast-compose-") as folder:
         copy = Path(folder) / "checkout"
         _copy_checkout(copy)
-        subprocess.run([sys.executable, "docker/prepare.py"], cwd=copy, check=True)
+        subprocess.run([sys.executable, "docker/prepare.py"], cwd=copy, check=True, stdout=subprocess.DEVNULL)
         try:
             with _running(copy) as (api, flower):
                 _one_certificate_travels(copy, api)
