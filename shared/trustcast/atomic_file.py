@@ -120,7 +120,8 @@ def _prefix(target: Path) -> str:
 
 def _remove_leftovers(target: Path) -> None:
     """Remove what a killed process left behind; what a living one writes is locked by it."""
-    for leftover in target.parent.glob(f"{_prefix(target)}*"):
+    prefix = _prefix(target)
+    for leftover in [one for one in target.parent.iterdir() if one.name.startswith(prefix)]:
         with contextlib.suppress(FileNotFoundError, PermissionError, BlockingIOError), leftover.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             leftover.unlink()
