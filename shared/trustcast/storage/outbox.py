@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import delete, insert, select
 
 from trustcast.domain import messages
+from trustcast.domain.errors import Rejected
 from trustcast.domain.messages import TruststoreChanged
 from trustcast.storage.tables import outbox
 
@@ -40,24 +42,31 @@ def drain(database: Database, broker: Broker) -> int:
     """Hand what is owed to the broker, oldest first, and strike it off; return how many rows left the outbox.
 
     A hint says "look again", so of several that say the same only the newest is sent. A row leaves only after the
-    broker took it: a crash in between sends twice, which harms nobody. Raises `Unavailable`, keeping the rows.
+    broker took it: a crash in between sends twice, which harms nobody. An event that only a newer version understands
+    waits for that version. Raises `Unavailable`, keeping the rows.
     """
     with database.reading() as transaction:
         rows = transaction.execute(select(outbox.c.id, outbox.c.event).order_by(outbox.c.id).limit(BATCH)).all()
-    if not rows:
+    owed = list(_understood(rows))
+    if not owed:
         return 0
-    for message, event in _coalesced(row.event for row in rows):
+    for message, event in _coalesced((message, event) for _, message, event in owed):
         broker.publish(message, event)
     with database.writing() as transaction:
-        transaction.execute(delete(outbox).where(outbox.c.id.in_([row.id for row in rows])))
+        transaction.execute(delete(outbox).where(outbox.c.id.in_([row for row, _, _ in owed])))
         transaction.commit()
-    return len(rows)
+    return len(owed)
 
 
-def _coalesced(events: Iterable[str]) -> Iterable[tuple[Message, str]]:
+def _understood(rows: Iterable[Any]) -> Iterable[tuple[int, Message, str]]:
+    for row in rows:
+        with contextlib.suppress(Rejected):
+            yield row.id, messages.decode(row.event), row.event
+
+
+def _coalesced(owed: Iterable[tuple[Message, str]]) -> Iterable[tuple[Message, str]]:
     newest: dict[tuple[str, str], tuple[Message, str]] = {}
-    for event in events:
-        message = messages.decode(event)
+    for message, event in owed:
         whom = message.environment if isinstance(message, TruststoreChanged) else ""
         newest[message.type, whom] = (message, event)
     return newest.values()
