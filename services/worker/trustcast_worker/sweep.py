@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trustcast.domain.messages import OperationAccepted, OperationValidated
-from trustcast.storage import audit, operations, outbox
+from trustcast.storage import audit, blobs, operations, outbox, truststores
 from trustcast.storage.operations import State
 from trustcast_worker.validate_uploads import ATTEMPTS
 
@@ -32,6 +32,7 @@ def sweep(database: Database, *, at: datetime) -> None:
     if quiet:
         return
     with database.writing() as transaction:
+        truststores.hold_all(transaction)  # or what is ended here may be applied elsewhere at the same time
         for state, message in _WAKE.items():
             _give_up(transaction, state, at)
             if _overdue(transaction, state, at):
@@ -45,13 +46,13 @@ def _overdue(transaction: Connection, state: State, at: datetime) -> bool:
 
 
 def _give_up(transaction: Connection, state: State, at: datetime) -> None:
-    tired = operations.exhausted(transaction, state=state, attempts=ATTEMPTS, at=at)
     problem = {
         "kind": "Failed",
         "code": "attempts_exhausted",
         "detail": f"Processing this request failed {ATTEMPTS} times; nothing was changed. Tell the operator.",
     }
-    for one in tired:
-        operations.end(transaction, one, State.FAILED, problem)
-    events = [audit.AuditEvent("operation.failed", "worker", {"operation": one.id}) for one in tired]
+    tired = operations.exhausted(transaction, state=state, attempts=ATTEMPTS, at=at)
+    ended = [one for one in tired if operations.end(transaction, one, State.FAILED, problem)]
+    events = [audit.AuditEvent("operation.failed", "worker", {"operation": one.id}) for one in ended]
     audit.append(transaction, events, at=at)
+    blobs.forget_unused(transaction, [one.certificate for one in ended if one.certificate])

@@ -221,13 +221,17 @@ def problem(error: TrustcastError) -> dict[str, Any]:
     return {"kind": type(error).__name__, "code": error.code, "detail": error.detail, "field": error.field}
 
 
-def end(transaction: Connection, one: Operation, state: State, problem: Mapping[str, Any]) -> None:
-    """Close an operation as `rejected` or `failed`, with the reason; its certificate bytes are let go."""
-    transaction.execute(
+def end(transaction: Connection, one: Operation, state: State, problem: Mapping[str, Any]) -> bool:
+    """Close an operation as `rejected` or `failed`, with the reason; its certificate bytes are let go.
+
+    Returns whether it counted: it does not if the operation moved on since it was read.
+    """
+    result = transaction.execute(
         update(operation)
-        .where(operation.c.id == one.id)
+        .where(operation.c.id == one.id, operation.c.state == one.state)
         .values(state=state, problem=problem, certificate=None, lease_until=None, leased_by=None)
     )
+    return bool(result.rowcount)
 
 
 def blame(transaction: Connection, ids: Iterable[str]) -> None:
