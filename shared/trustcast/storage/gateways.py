@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from trustcast.storage.tables import environment as environment_table
 from trustcast.storage.tables import gateway, gateway_report, operation_generation
 
 if TYPE_CHECKING:
@@ -97,6 +98,12 @@ def in_environment(transaction: Connection, environment: str) -> list[GatewaySta
     columns = [gateway.c[name] for name in GatewayStatus.__dataclass_fields__]
     rows = transaction.execute(select(*columns).where(gateway.c.environment == environment).order_by(gateway.c.name))
     return [GatewayStatus(*row) for row in rows]
+
+
+def take_turns(transaction: Connection, environment: str) -> None:
+    """Let reports from one environment follow one another, until this transaction ends."""
+    of = environment_table.c.name
+    transaction.execute(update(environment_table).where(of == environment).values(type=environment_table.c.type))
 
 
 def record(transaction: Connection, name: str, report: Report, *, at: datetime) -> None:
