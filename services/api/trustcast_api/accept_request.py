@@ -61,10 +61,12 @@ def _accept(database: Database, request: Request, requested_by: str, key: str | 
             return earlier
         if request.kind is Kind.DELETE:
             _check_there_is_one(transaction, request.alias.lower())
-        operation = _operation(transaction, request, requested_by, at)
+        operation = _operation(request, requested_by, at)
+        audit.append(transaction, [_audited(operation)], at=at)
+        if request.certificate is not None:
+            blobs.keep(transaction, request.certificate)
         operations.add(transaction, operation)
         outbox.add(transaction, OperationAccepted(operation.id), source="api", at=at)
-        audit.append(transaction, [_audited(operation)], at=at)
         if use is not None:
             idempotency.keep(transaction, use, operation=operation.id, at=at)
         transaction.commit()
@@ -76,8 +78,8 @@ def _check_there_is_one(transaction: Connection, alias_key: str) -> None:
         certificates.get(transaction, SUPER_TENANT, alias_key)
 
 
-def _operation(transaction: Connection, request: Request, requested_by: str, at: datetime) -> Operation:
-    sha256 = blobs.keep(transaction, request.certificate) if request.certificate is not None else None
+def _operation(request: Request, requested_by: str, at: datetime) -> Operation:
+    sha256 = hashlib.sha256(request.certificate).hexdigest() if request.certificate is not None else None
     return Operation(
         id=str(uuid.uuid4()),
         kind=request.kind,

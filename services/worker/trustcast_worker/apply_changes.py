@@ -45,6 +45,9 @@ class Outcome:
     # (tenant, alias key) -> the operation that put it last, None for one that is gone
     touched: dict[tuple[int, str], Operation | None] = field(default_factory=dict)
 
+    def __bool__(self) -> bool:
+        return bool(self.done or self.refused)
+
     def put(self) -> list[Operation]:
         """Return the operations whose certificates are there at the end."""
         return [operation for operation in self.touched.values() if operation is not None]
@@ -68,12 +71,12 @@ def apply_changes(
         if not waiting or _more_are_coming(transaction, waiting[0], at):
             return Outcome()
         outcome = _decide(waiting, _register(transaction, waiting, per_endpoint))
-        _refuse(transaction, outcome.refused)
         if outcome.done:
             for environment in truststores.environments(transaction):
                 advanced[environment] = _advance(transaction, environment, outcome, signer=signer, cache=cache, at=at)
             _write_down(transaction, outcome, {name: number for name, (number, _) in advanced.items()}, at=at)
         audit.append(transaction, _audited(outcome), at=at)
+        _refuse(transaction, outcome.refused)
         transaction.commit()
     for environment, (generation, content) in advanced.items():
         cache.advanced(environment, generation, content)

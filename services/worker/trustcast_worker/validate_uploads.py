@@ -63,7 +63,6 @@ def _verdict(operation: Operation, certificates: dict[str, bytes], policy: Polic
 
 def _record(transaction: Connection, verdicts: list[Verdict], *, at: datetime) -> None:
     refused = [one for one in verdicts if one.problem]
-    blobs.forget_unused(transaction, [sha256 for one in refused if (sha256 := one.operation.certificate)])
     audit.append(
         transaction,
         [
@@ -75,6 +74,7 @@ def _record(transaction: Connection, verdicts: list[Verdict], *, at: datetime) -
         ],
         at=at,
     )
+    blobs.forget_unused(transaction, [sha256 for one in refused if (sha256 := one.operation.certificate)])
     # Refusals wake too: what was validated before may have been held back for them.
     if verdicts and operations.any_in(transaction, State.VALIDATED):
         outbox.add(transaction, OperationValidated(verdicts[-1].operation.id), source="worker", at=at)

@@ -1,4 +1,8 @@
-"""Certificate bytes by their SHA-256, stored once."""
+"""Certificate bytes by their SHA-256, stored once.
+
+Whoever keeps or forgets bytes has appended to the audit chain before, in the same transaction. So these transactions
+follow one another, and none takes away what another has just found or still counts on.
+"""
 
 from __future__ import annotations
 
