@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class TruststoreCache:
-    """Contents by environment and generation; a generation's content never changes, so a hit cannot be stale."""
+    """Contents by environment and generation. What is remembered holds while its digest is the stored one."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[int, Truststore]] = {}
@@ -22,12 +22,10 @@ class TruststoreCache:
         """Return the environment's generation and content, reading only what changed since the last look."""
         status = truststores.status(transaction, environment)
         seen = self._seen.get(environment)
-        if seen is not None and seen[0] == status.generation:
-            return seen
         content = None
-        if seen is not None and seen[0] < status.generation:
+        if seen is not None and seen[0] <= status.generation:
             content = seen[1].apply(truststores.changes(transaction, environment, after=seen[0]))
-        # The digest tells whether what was remembered still leads to what is stored (a restored backup, say).
+        # A restored backup may count to the same generation by another way; the digest tells.
         if content is None or content.digest() != status.entries_sha256:
             content = truststores.content(transaction, environment)
         self._seen[environment] = (status.generation, content)
