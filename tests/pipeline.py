@@ -1,0 +1,136 @@
+"""Requests on their way through the use cases, called one by one: accept, validate, apply. The clock is a value."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests.certificates import Made, self_signed
+from trustcast.domain.errors import Unavailable
+from trustcast.domain.head import Head, HeadSigner, opened
+from trustcast.domain.messages import Message
+from trustcast.domain.policy import Policy
+from trustcast.storage import gateways, operations, truststores
+from trustcast.storage.gateways import Enrolled, Phase, Report
+from trustcast.storage.operations import Kind, Operation, Verdict
+from trustcast.storage.session import Database
+from trustcast_api.accept_request import Request, accept_request
+from trustcast_api.auth import Gateway
+from trustcast_api.record_report import record_report
+from trustcast_worker.apply_changes import Outcome, apply_changes
+from trustcast_worker.sign_heads import sign_heads
+from trustcast_worker.sweep import sweep
+from trustcast_worker.truststore_cache import TruststoreCache
+from trustcast_worker.validate_uploads import validate_uploads
+
+
+class Postbox:
+    """A broker that keeps what it took; with `down` it takes nothing."""
+
+    def __init__(self, *, down: bool = False) -> None:
+        self.down = down
+        self.taken: list[Message] = []
+
+    def publish(self, message: Message, event: str) -> None:  # noqa: ARG002 - the broker's signature
+        if self.down:
+            raise Unavailable("broker_unavailable", "The broker does not answer.")
+        self.taken.append(message)
+
+
+@dataclass
+class Pipeline:
+    """One worker process' view of `database`; several on one database are several workers."""
+
+    database: Database
+    per_endpoint: int | None = 1
+    name: str = "worker-1"
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    cache: TruststoreCache = field(default_factory=TruststoreCache)
+
+    def later(self, **by: float) -> None:
+        self.at += timedelta(**by)
+
+    def add(
+        self, alias: str, endpoint: str = "", made: Made | None = None, *, ca: bool = False, key: str | None = None
+    ) -> str:
+        """Accept an upload of `made` (one of its own by default) for `endpoint` (https://ALIAS.example by default)."""
+        host = f"{alias.lower()}.example"
+        der = (made or self_signed(host)).der
+        request = Request(
+            kind=Kind.ADD, alias=alias, endpoint=endpoint or f"https://{host}:443", certificate=der, ca=ca
+        )
+        return self.accept(request, key=key)
+
+    def delete(self, alias: str) -> str:
+        return self.accept(Request(kind=Kind.DELETE, alias=alias))
+
+    def accept(self, request: Request, *, key: str | None = None) -> str:
+        return accept_request(self.database, request, requested_by="admin", idempotency_key=key, at=self.at)
+
+    def validate(self) -> list[Verdict]:
+        return validate_uploads(self.database, policy=Policy(), worker=self.name, now=lambda: self.at)
+
+    def apply(self) -> Outcome:
+        return apply_changes(
+            self.database,
+            signer=HeadSigner(self.key),
+            cache=self.cache,
+            per_endpoint=self.per_endpoint,
+            at=self.at,
+        )
+
+    def run(self) -> Outcome:
+        """Validate and apply what waits."""
+        self.validate()
+        self.later(seconds=1)
+        return self.apply()
+
+    def sweep(self) -> None:
+        sweep(self.database, at=self.at)
+
+    def sign(self) -> int:
+        return sign_heads(self.database, signer=HeadSigner(self.key), at=self.at)
+
+    def operation(self, id: str) -> Operation:  # noqa: A002 - its name everywhere
+        with self.database.reading() as transaction:
+            return operations.get(transaction, id)
+
+    def status(self, environment: str = "default") -> truststores.Status:
+        with self.database.reading() as transaction:
+            return truststores.status(transaction, environment)
+
+    def trusted(self, environment: str = "default") -> set[str]:
+        """The aliases in the truststore."""
+        with self.database.reading() as transaction:
+            return set(truststores.content(transaction, environment).entries)
+
+    def head(self, environment: str = "default") -> Head:
+        """The newest head, its signature verified."""
+        with self.database.reading() as transaction:
+            signed = truststores.newest_head(transaction, environment)
+        assert signed is not None
+        signer = HeadSigner(self.key)
+        return opened(signed.envelope.encode(), {signer.key_id: self.key.public_key()})
+
+    def enrol(self, *names: str, environment: str = "default") -> None:
+        with self.database.writing() as transaction:
+            lines = [Enrolled(name, environment, uuid.uuid4().hex * 2) for name in names]
+            gateways.enrol(transaction, lines, at=self.at)
+            transaction.commit()
+
+    def report(
+        self, gateway: str, generation: int, digest: str | None = None, phase: Phase = Phase.INSTALLED, **why: str
+    ) -> None:
+        """Report as `gateway`, with the digest that was signed for the generation unless another is given."""
+        with self.database.reading() as transaction:
+            signed = truststores.digest_of(transaction, "default", generation)
+        told = Report(generation=generation, entries_sha256=digest or signed, phase=phase, **why)
+        record_report(self.database, Gateway(gateway, "default"), told, at=self.at)
+
+    def standing(self, gateway: str) -> gateways.GatewayStatus:
+        with self.database.reading() as transaction:
+            return next(one for one in gateways.in_environment(transaction, "default") if one.name == gateway)
