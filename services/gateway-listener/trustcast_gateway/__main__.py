@@ -38,14 +38,15 @@ def main() -> None:
     """Read the settings, wire, follow. A wrong setting is one sentence and exit status 1."""
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # before any thread: they are awaited, not handled
     logs.configure("gateway-listener")
+    wake = Wake()
     with ExitStack() as closing:
         try:
             loaded = settings.load(Settings)
             node = _wired(loaded, closing)
-            redis_url = loaded.redis()
+            ears = _ears(loaded, wake)
         except (settings.SettingsError, TrustcastError) as error:
             sys.exit(str(error))
-        sys.exit(_run(node, loaded, redis_url))
+        sys.exit(_run(node, loaded, wake, ears))
 
 
 def _wired(loaded: Settings, closing: ExitStack) -> Node:
@@ -64,6 +65,12 @@ def _wired(loaded: Settings, closing: ExitStack) -> Node:
     )
 
 
+def _ears(loaded: Settings, wake: Wake) -> hints.Hints | None:
+    """Hints are a comfort: without a Redis the tick finds every change, only later."""
+    url = loaded.redis()
+    return None if url is None else hints.Hints(hints.connect(url), loaded.gateway_environment, wake.hint)
+
+
 def _state(loaded: Settings) -> TrustedState:
     folder, environment = loaded.gateway_state_dir, loaded.gateway_environment
     try:
@@ -75,9 +82,9 @@ def _state(loaded: Settings) -> TrustedState:
         return TrustedState.open(folder, environment)
 
 
-def _run(node: Node, loaded: Settings, redis_url: str | None) -> int:
+def _run(node: Node, loaded: Settings, wake: Wake, ears: hints.Hints | None) -> int:
     """Follow in one thread and hear hints in another; wait for a signal here. Returns the exit status."""
-    stop, wake, crashed = threading.Event(), Wake(), threading.Event()
+    stop, crashed = threading.Event(), threading.Event()
 
     def following() -> None:
         try:
@@ -89,8 +96,7 @@ def _run(node: Node, loaded: Settings, redis_url: str | None) -> int:
             os.kill(os.getpid(), signal.SIGTERM)
 
     follower = _thread("follow", following)
-    if redis_url is not None:
-        ears = hints.Hints(hints.connect(redis_url), loaded.gateway_environment, wake.hint)
+    if ears is not None:
         _thread("hints", lambda: ears.listen(stop))
     signal.sigwait(STOP_SIGNALS)
     stop.set()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from urllib.parse import quote
 
 import httpx
+import pydantic.dataclasses
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trustcast.domain.errors import Unavailable, Untrusted
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 TIMEOUT_SECONDS = 5.0
 ANSWER_SECONDS = 120.0
+_BASE64 = ConfigDict(val_json_bytes="base64")
 _INFLATE_BYTES = 256 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
 T = TypeVar("T")
@@ -34,19 +36,19 @@ class ApiUnavailable(Unavailable):
     """The api is not there, or does not take what we say."""
 
 
-class Put(BaseModel):
+@pydantic.dataclasses.dataclass(frozen=True, slots=True, config=_BASE64)
+class Put:
     """`put alias certificate`: the certificate is DER, base64 on the wire."""
 
-    model_config = ConfigDict(frozen=True, val_json_bytes="base64")
     change: Literal["put"]
     alias: str
     certificate: bytes
 
 
-class Remove(BaseModel):
+@pydantic.dataclasses.dataclass(frozen=True, slots=True)
+class Remove:
     """`remove alias`."""
 
-    model_config = ConfigDict(frozen=True)
     change: Literal["remove"]
     alias: str
 
@@ -54,7 +56,7 @@ class Remove(BaseModel):
 class Changes(BaseModel):
     """The net change from generation `after` to the head's; `head` is a DSSE envelope, None before generation 1."""
 
-    model_config = ConfigDict(frozen=True, val_json_bytes="base64")
+    model_config = ConfigDict(frozen=True) | _BASE64
     head: dict[str, Any] | None
     after: int
     changes: list[Annotated[Put | Remove, Field(discriminator="change")]]
@@ -103,7 +105,7 @@ class Distribution:
         """Tell the api. Raises `Unavailable` as `changes` does."""
         _answered(lambda: self._told(report))
 
-    def _asked(self, after: int) -> bytes:
+    def _asked(self, after: int) -> bytearray:
         with self._client.stream("GET", self._changes, params={"after": after}) as answer:
             _check(answer.status_code)
             return _body(answer, self._most_bytes)
@@ -148,7 +150,7 @@ def _check(status: int) -> None:
         raise ApiUnavailable("api_failed", f"The api answers HTTP {status}.")
 
 
-def _body(answer: httpx.Response, most_bytes: int) -> bytes:
+def _body(answer: httpx.Response, most_bytes: int) -> bytearray:
     """Read and inflate, counting the bytes that come out: a small gzip may hold a very large answer."""
     body = bytearray()
     until = time.monotonic() + ANSWER_SECONDS
@@ -158,7 +160,7 @@ def _body(answer: httpx.Response, most_bytes: int) -> bytes:
             raise Untrusted("answer_too_large", f"The api's changes are larger than {most_bytes} bytes.")
         if time.monotonic() > until:
             raise ApiUnavailable("api_slow", f"The api's changes take longer than {ANSWER_SECONDS:.0f} s.")
-    return bytes(body)
+    return body
 
 
 def _inflated(answer: httpx.Response) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from trustcast.domain.errors import Rejected
+from trustcast.domain.errors import Rejected, Unavailable
 from trustcast.domain.messages import TruststoreChanged, decode
 from trustcast_gateway.backoff import delays
 
@@ -33,15 +33,16 @@ log = structlog.get_logger("trustcast.gateway")
 
 
 def connect(url: str) -> redis.Redis:
-    """Return a client that needs no more rights than to subscribe and to ping (RESP 2, no CLIENT commands)."""
-    return redis.Redis.from_url(
-        url,
-        protocol=2,
-        driver_info=None,
-        socket_connect_timeout=3.0,
-        socket_timeout=5.0,
-        retry=Retry(NoBackoff(), 0),
-    )
+    """Return a client that needs no more rights than to subscribe and to ping (RESP 2, no CLIENT commands).
+
+    Raises `Unavailable("redis_url_unusable")`; the URL, which may hold a password, is not repeated.
+    """
+    options = {"socket_connect_timeout": 3.0, "socket_timeout": 5.0, "retry": Retry(NoBackoff(), 0)}
+    try:
+        return redis.Redis.from_url(url, protocol=2, driver_info=None, **options)
+    except ValueError:
+        detail = "TRUSTCAST_REDIS_URL is no URL of a Redis: redis://…, rediss://… or unix://…."
+        raise Unavailable("redis_url_unusable", detail) from None
 
 
 class Hints:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,46 +14,17 @@ import pytest
 import redis
 import structlog
 
+from tests.redis_server import RedisServer
 from trustcast.domain.messages import OperationAccepted, TruststoreChanged, encode
-from trustcast_cli.embedded_redis import server_binary
 from trustcast_gateway import hints
 
 CHANNEL = "trustcast:changes:default"
 Connect = Callable[[], redis.Redis]
 
 
-class Server:
-    """A real server without any persistence, which can be stopped and started again on its port."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
-        self.process: subprocess.Popen[bytes] | None = None
-        self.start()
-
-    def start(self) -> None:
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
-        self.process = subprocess.Popen([server_binary(), *options], stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 5
-        while True:
-            try:
-                with redis.Redis(port=self.port) as client:
-                    client.ping()
-                return
-            except redis.ConnectionError:
-                assert time.monotonic() < until
-                time.sleep(0.01)
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-
-
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path)
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
     yield server
     server.stop()
 
@@ -65,8 +34,8 @@ def connect(request: pytest.FixtureRequest) -> Connect:
     if request.param == "fake":
         fake = fakeredis.FakeServer()
         return lambda: fakeredis.FakeRedis(server=fake)
-    server: Server = request.getfixturevalue("server")
-    return lambda: hints.connect(f"redis://127.0.0.1:{server.port}")
+    server: RedisServer = request.getfixturevalue("server")
+    return lambda: hints.connect(server.url)
 
 
 class Ears:
@@ -148,44 +117,43 @@ def test_stop_takes_about_a_second(connect: Connect) -> None:
     assert time.monotonic() - started < 1.5
 
 
-def test_redis_that_goes_and_comes_back_is_heard_again(server: Server) -> None:
-    client = hints.connect(f"redis://127.0.0.1:{server.port}")
+def test_redis_that_goes_and_comes_back_is_heard_again(server: RedisServer) -> None:
+    client = hints.connect(server.url)
     with structlog.testing.capture_logs() as lines, listening(client) as ears:
         ears.wait_for(None)
         server.stop()
         time.sleep(0.5)
         server.start()
         ears.wait_for(None, None)
-        publish(lambda: redis.Redis(port=server.port), changed(5))
+        publish(server.client, changed(5))
         ears.wait_for(None, None, 5)
 
     assert [line["event"] for line in lines] == ["hints_connected", "redis_unreachable", "hints_connected"]
 
 
-def test_redis_that_is_away_at_start_is_waited_for(server: Server) -> None:
+def test_redis_that_is_away_at_start_is_waited_for(server: RedisServer) -> None:
     server.stop()
-    with listening(hints.connect(f"redis://127.0.0.1:{server.port}")) as ears:
+    with listening(hints.connect(server.url)) as ears:
         time.sleep(0.3)
         server.start()
         ears.wait_for(None)
 
 
-def test_redis_that_holds_the_connection_but_answers_no_more_is_left(server: Server) -> None:
+def test_redis_that_holds_the_connection_but_answers_no_more_is_left(server: RedisServer) -> None:
     """A half-open connection: nothing comes, nothing is refused."""
-    client = hints.connect(f"redis://127.0.0.1:{server.port}")
+    client = hints.connect(server.url)
     ears, stop = Ears(), threading.Event()
     listener = hints.Hints(client, "default", ears.hear, ping_seconds=0.2)
     thread = threading.Thread(target=listener.listen, args=(stop,))
     thread.start()
     ears.wait_for(None)
-    assert server.process is not None
     with structlog.testing.capture_logs() as lines:
-        server.process.send_signal(19)
+        with server.client() as admin:
+            admin.client_pause(4000)
         until = time.monotonic() + 10
         while not lines:
             assert time.monotonic() < until
             time.sleep(0.01)
-        server.process.send_signal(18)
         ears.wait_for(None, None)
         stop.set()
         thread.join(5)
@@ -194,12 +162,12 @@ def test_redis_that_holds_the_connection_but_answers_no_more_is_left(server: Ser
     assert lines[0]["event"] == "redis_unreachable"
 
 
-def test_listener_needs_no_right_but_to_subscribe_and_to_ping(server: Server) -> None:
-    with redis.Redis(port=server.port) as admin:
+def test_listener_needs_no_right_but_to_subscribe_and_to_ping(server: RedisServer) -> None:
+    with server.client() as admin:
         admin.execute_command(
             "ACL", "SETUSER", "gateway", "on", ">secret", "resetchannels", f"&{CHANNEL}", "-@all", "+subscribe", "+ping"
         )
     with listening(hints.connect(f"redis://gateway:secret@127.0.0.1:{server.port}")) as ears:
         ears.wait_for(None)
-        publish(lambda: redis.Redis(port=server.port), changed(5))
+        publish(server.client, changed(5))
         ears.wait_for(None, 5)
