@@ -91,6 +91,13 @@ class DataFolder:
         """Return the log file of a process."""
         return self.path / "logs" / f"{name}.log"
 
+    def last_words(self, name: str) -> str:
+        """Return the last line that a process logged, and where the others are."""
+        log = self.log(name)
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.exists() else []
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "it logged nothing")
+        return f"{last} (the whole log: {log})"
+
     def pid_file(self, name: str) -> Path:
         """Return the file that holds a process' id while it runs."""
         return self.path / "run" / f"{name}.pid"

@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +16,7 @@ from trustcast_cli import data_folder, embedded_redis, free_port, passed_setting
 from trustcast_cli.data_folder import DataFolder
 from trustcast_cli.embedded_redis import EmbeddedRedis
 from trustcast_cli.errors import CannotRun
+from trustcast_cli.processes import Processes
 from trustcast_cli.supervise import Child, Supervisor
 
 LOOPBACK = embedded_redis.LOOPBACK
@@ -103,8 +102,7 @@ class Services:
     def _give_up_on_a_crash_loop(self) -> None:
         for name in self._supervisor.names():
             if self._supervisor.deaths(name) >= DEATHS_AT_START and not self._came_up:
-                log = self.folder.log(name)
-                raise CannotRun(f"{name} does not start: {last_line(log)} (the whole log: {log})")
+                raise CannotRun(f"{name} does not start: {self.folder.last_words(name)}")
 
 
 @contextlib.contextmanager
@@ -127,22 +125,26 @@ def running(
         _check_port(passed["trustcast_api"].get("TRUSTCAST_API_HOST", LOOPBACK), port)
         names = data_folder.prepare(folder, gateways)
         redis = None if _own_redis(passed) else embedded_redis.prepare(folder.redis)
-        children = _children(folder, names=names, port=port, redis=redis, environ=environ, passed=passed)
-        supervisor = Supervisor(say=say, pass_fds=(lock,))
+        processes = Processes(folder, environ, passed)
+        children = [
+            *([processes.redis(redis)] if redis else []),
+            processes.api(port),
+            processes.worker(),
+            *(processes.listener(name, port) for name in names),
+        ]
         services = Services(
-            folder, gateways=names, port=port, children=children, supervisor=supervisor, stopped=stopped
+            folder,
+            gateways=names,
+            port=port,
+            children={child.name: child for child in children},
+            supervisor=Supervisor(say=say, pass_fds=(lock,)),
+            stopped=stopped,
         )
         try:
-            _start(services, redis, migrate=_migration(folder, environ, passed))
+            _start(services, redis, migrate=processes.migrate)
             yield services
         finally:
             services.close()
-
-
-def last_line(log: Path) -> str:
-    """Return the last line of a log that says something, or a remark that it is empty."""
-    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it logged nothing"
 
 
 def _start(services: Services, redis: EmbeddedRedis | None, *, migrate: Callable[[], None]) -> None:
@@ -157,96 +159,6 @@ def _start(services: Services, redis: EmbeddedRedis | None, *, migrate: Callable
     services.wait_for(lambda: services.ready("api"), READY_WITHIN, "The api is not ready")
     for gateway in services.gateways:
         services.start(gateway)
-
-
-def _migration(
-    folder: DataFolder, environ: Mapping[str, str], passed: Mapping[str, Mapping[str, str]]
-) -> Callable[[], None]:
-    database = {name: value for name, value in passed["trustcast_worker"].items() if "DATABASE_URL" in name}
-    own = passed_settings.merged({"TRUSTCAST_DATABASE_URL": folder.database_url}, database)
-
-    def migrate() -> None:
-        log = folder.log("storage")
-        with log.open("ab") as file:
-            command = [sys.executable, "-m", "trustcast.storage", "upgrade"]
-            done = subprocess.run(
-                command,
-                env=_environment(environ, own),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                check=False,
-                process_group=0,
-            )
-        if done.returncode:
-            raise CannotRun(f"The database cannot be migrated: {last_line(log)} (the whole log: {log})")
-
-    return migrate
-
-
-def _children(
-    folder: DataFolder,
-    *,
-    names: tuple[str, ...],
-    port: int,
-    redis: EmbeddedRedis | None,
-    environ: Mapping[str, str],
-    passed: Mapping[str, Mapping[str, str]],
-) -> dict[str, Child]:
-    def child(name: str, command: tuple[str, ...], own: Mapping[str, str]) -> Child:
-        return Child(name, command, _environment(environ, own), folder.log(name), folder.pid_file(name))
-
-    def service(name: str, package: str, own: Mapping[str, str]) -> Child:
-        defaults = {"TRUSTCAST_REDIS_URL_FILE": str(folder.redis / "url"), **own}
-        return child(name, (sys.executable, "-m", package), passed_settings.merged(defaults, passed[package]))
-
-    children = [
-        service("api", "trustcast_api", _api(folder, port)),
-        service("worker", "trustcast_worker", _worker(folder)),
-        *(service(name, "trustcast_gateway", _listener(folder, name, port)) for name in names),
-    ]
-    if redis:
-        children.insert(0, child("redis", redis.command, {}))
-    return {child.name: child for child in children}
-
-
-def _api(folder: DataFolder, port: int) -> dict[str, str]:
-    return {
-        "TRUSTCAST_DATABASE_URL": folder.database_url,
-        "TRUSTCAST_API_HOST": LOOPBACK,
-        "TRUSTCAST_API_PORT": str(port),
-        "TRUSTCAST_ADMIN_TOKEN_FILE": str(folder.admin_token),
-        "TRUSTCAST_GATEWAYS_FILE": str(folder.gateways_file),
-    }
-
-
-def _worker(folder: DataFolder) -> dict[str, str]:
-    return {
-        "TRUSTCAST_DATABASE_URL": folder.database_url,
-        "TRUSTCAST_HEAD_KEY_FILE": str(folder.head_key),
-        "TRUSTCAST_HEALTH_FILE": str(folder.health("worker")),
-        "TRUSTCAST_WORKER_STATE_DIR": str(folder.path / "run"),
-    }
-
-
-def _listener(folder: DataFolder, name: str, port: int) -> dict[str, str]:
-    return {
-        "TRUSTCAST_API_URL": f"http://{LOOPBACK}:{port}",
-        "TRUSTCAST_GATEWAY_NAME": name,
-        "TRUSTCAST_GATEWAY_ENVIRONMENT": data_folder.ENVIRONMENT,
-        "TRUSTCAST_GATEWAY_HOME": str(folder.gateway_home(name)),
-        "TRUSTCAST_GATEWAY_TOKEN_FILE": str(folder.listener(name) / "token"),
-        "TRUSTCAST_GATEWAY_STATE_DIR": str(folder.listener(name) / "state"),
-        "TRUSTCAST_HEAD_PUBLIC_KEY_FILE": str(folder.head_public_key),
-        "TRUSTCAST_HEALTH_FILE": str(folder.health(name)),
-    }
-
-
-def _environment(environ: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
-    others = {name: value for name, value in environ.items() if not name.startswith(passed_settings.PREFIX)}
-    # A proxy of the person's own is for the world outside.
-    direct = ",".join(filter(None, (environ.get("no_proxy") or environ.get("NO_PROXY"), LOOPBACK)))
-    return others | {"no_proxy": direct, "NO_PROXY": direct} | dict(own)
 
 
 def _own_redis(passed: Mapping[str, Mapping[str, str]]) -> bool:
