@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
@@ -76,5 +77,6 @@ def verify(transaction: Connection) -> int:
 
 
 def _sha256(previous: str, sequence: int, at: datetime, actor: str, action: str, facts: str) -> str:
-    chained = json.dumps([previous, sequence, at.isoformat(timespec="microseconds"), actor, action, facts])
+    moment = at.astimezone(UTC).isoformat(timespec="microseconds")
+    chained = json.dumps([previous, sequence, moment, actor, action, facts])
     return hashlib.sha256(chained.encode()).hexdigest()
