@@ -1,0 +1,223 @@
+"""Several processes' worth of connections at once: what one has decided, no other decides again."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, text
+
+from tests.certificates import Made, rsa_key, self_signed
+from tests.pipeline import Pipeline
+from trustcast.domain.truststore import Truststore
+from trustcast.storage import audit, truststores
+from trustcast.storage.operations import State
+from trustcast.storage.session import Database
+from trustcast.storage.tables import audit_event, certificate_blob
+from trustcast_worker.apply_changes import LostRaceError
+
+
+def workers(url: str, count: int, *, per_endpoint: int | None = 1) -> list[Pipeline]:
+    """Workers with connections of their own, as separate processes have, and one key."""
+    first = Pipeline(Database(url), per_endpoint=per_endpoint, name="worker-0")
+    others = [
+        Pipeline(Database(url), per_endpoint=per_endpoint, name=f"worker-{number}", key=first.key, at=first.at)
+        for number in range(1, count)
+    ]
+    return [first, *others]
+
+
+def close(pipelines: list[Pipeline]) -> None:
+    for one in pipelines:
+        one.database.close()
+
+
+def test_every_request_is_applied_once_however_many_workers_apply(database_url: str) -> None:
+    pool_of = workers(database_url, 4)
+    ids = [pool_of[0].add(f"web-{number}") for number in range(30)]
+    pool_of[0].validate()
+    for one in pool_of:
+        one.later(seconds=1)
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(Pipeline.apply, pool_of))
+
+    assert sorted(one.id for outcome in outcomes for one in outcome.done) == sorted(ids)
+    assert not [one for outcome in outcomes for one in outcome.refused]
+    assert pool_of[0].status().generation == 1
+    close(pool_of)
+
+
+def test_applied_request_is_not_refused_by_a_worker_that_comes_second(postgres_url: str) -> None:
+    """The second worker reads what waits, the first commits, the second looks who holds the alias: it is its own."""
+    first, second = pool_of = workers(postgres_url, 2)
+    operation = first.add("web")
+    first.validate()
+    for one in pool_of:
+        one.later(seconds=1)
+    with first.database.writing() as transaction:
+        truststores.hold_all(transaction)  # both wait here, as close together as can be
+        with ThreadPoolExecutor(2) as pool:
+            outcomes = [pool.submit(one.apply) for one in pool_of]
+            wait_for_blocked(first.database, 2)
+            transaction.commit()
+
+    assert sum(len(one.result().done) for one in outcomes) == 1
+    assert sum(len(one.result().refused) for one in outcomes) == 0
+    assert second.operation(operation).state is State.APPLIED
+    close(pool_of)
+
+
+def test_second_of_two_that_advance_at_once_loses(postgres_url: str) -> None:
+    first, second = pool_of = workers(postgres_url, 2)
+    content = truststores_content(first)
+
+    def advance(pipeline: Pipeline) -> bool:
+        with pipeline.database.writing() as transaction:
+            won = truststores.advance(transaction, "default", expected=0, content=content, digest=content.digest())
+            transaction.commit()
+        return won
+
+    with ThreadPoolExecutor(2) as pool, first.database.writing() as transaction:
+        truststores.advance(transaction, "default", expected=0, content=content, digest=content.digest())
+        late: Future[bool] = pool.submit(advance, second)
+        wait_for_blocked(first.database, 1)
+        transaction.commit()
+
+    assert late.result() is False
+    assert first.status().generation == 1
+    close(pool_of)
+
+
+def test_worker_whose_memory_is_ahead_of_the_truststore_changes_nothing(database_url: str) -> None:
+    """Whatever made it so, the compare-and-swap has the last word."""
+
+    class Ahead:
+        def current(self, *_: object) -> tuple[int, Truststore]:
+            return 7, Truststore()
+
+    [pipeline] = workers(database_url, 1)
+    operation = pipeline.add("web")
+    pipeline.cache = Ahead()  # type: ignore[assignment]
+
+    with pytest.raises(LostRaceError):
+        pipeline.run()
+
+    assert pipeline.operation(operation).state is State.VALIDATED
+    assert pipeline.status().generation == 0
+    close([pipeline])
+
+
+def test_workers_that_validate_at_once_share_what_waits(database_url: str) -> None:
+    pool_of = workers(database_url, 4)
+    ids = [pool_of[0].add(f"web-{number}") for number in range(60)]
+
+    with ThreadPoolExecutor(4) as pool:
+        verdicts = list(pool.map(Pipeline.validate, pool_of))
+
+    assert sorted(one.operation.id for batch in verdicts for one in batch) == sorted(ids)
+    close(pool_of)
+
+
+def weak(number: int) -> Made:
+    return self_signed(f"web-{number}.example", key=rsa_key(1024))
+
+
+def test_bytes_that_two_workers_refuse_at_once_are_gone(database_url: str) -> None:
+    """Each of two transactions would see the other's request still using the bytes."""
+    pool_of = workers(database_url, 2)
+    for number in range(6):
+        made = weak(number)
+        # One request each: the first worker claims the older one before the second is there.
+        pool_of[0].add(f"a-{number}", made=made)
+        barrier = threading.Barrier(2)
+
+        def validate(
+            pipeline: Pipeline, made: Made = made, meet: threading.Barrier = barrier, name: int = number
+        ) -> None:
+            if pipeline.name == "worker-1":
+                pipeline.add(f"b-{name}", made=made)
+            meet.wait()
+            pipeline.validate()
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(validate, pool_of))
+        pool_of[0].validate()
+
+    assert blobs(pool_of[0].database) == 0
+    close(pool_of)
+
+
+def test_upload_of_bytes_that_are_just_being_refused_is_accepted(database_url: str) -> None:
+    pool_of = workers(database_url, 2)
+    for number in range(10):
+        made = weak(number)
+        pool_of[0].add(f"a-{number}", made=made)
+        barrier = threading.Barrier(2)
+
+        def refuse(meet: threading.Barrier = barrier) -> None:
+            meet.wait()
+            pool_of[0].validate()
+
+        def accept(meet: threading.Barrier = barrier, made: Made = made, name: int = number) -> str:
+            meet.wait()
+            return pool_of[1].add(f"b-{name}", made=made)
+
+        with ThreadPoolExecutor(2) as pool:
+            refused, accepted = pool.submit(refuse), pool.submit(accept)
+            refused.result()
+            operation = accepted.result()
+        pool_of[0].validate()
+        assert pool_of[0].operation(operation).state is State.REJECTED
+
+    assert blobs(pool_of[0].database) == 0
+    close(pool_of)
+
+
+def test_audit_chain_holds_when_many_write_at_once(database_url: str) -> None:
+    pool_of = workers(database_url, 4, per_endpoint=None)
+
+    def live(pipeline: Pipeline) -> None:
+        for number in range(5):
+            pipeline.add(f"{pipeline.name}-{number}")
+            pipeline.validate()
+            pipeline.at += timedelta(seconds=1)
+            pipeline.apply()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(live, pool_of))
+    pool_of[0].later(seconds=10)
+    while pool_of[0].validate() or pool_of[0].apply():
+        pass
+
+    with pool_of[0].database.reading() as transaction:
+        audit.verify(transaction)
+        applied = select(func.count()).where(audit_event.c.action == "operation.applied")
+        assert transaction.execute(applied).scalar_one() == 20
+    assert len(pool_of[0].trusted()) == 20
+    close(pool_of)
+
+
+def truststores_content(pipeline: Pipeline) -> Truststore:
+    with pipeline.database.reading() as transaction:
+        return truststores.content(transaction, "default")
+
+
+def blobs(database: Database) -> int:
+    with database.reading() as transaction:
+        return transaction.execute(select(func.count()).select_from(certificate_blob)).scalar_one()
+
+
+def wait_for_blocked(database: Database, count: int) -> None:
+    """Return when `count` PostgreSQL sessions of this database wait for a lock."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    for _ in range(2000):
+        with database.reading() as transaction:
+            if transaction.execute(waiting).scalar_one() >= count:
+                return
+        threading.Event().wait(0.005)
+    raise AssertionError("nobody waits")
