@@ -188,7 +188,8 @@ def _no_generation_goes_down(
         reported = transaction.execute(select(of.generation).where(of.gateway == gateway).order_by(of.id)).scalars()
         history = list(reported)
         installed = [line["generation"] for line in log_lines(folder, gateway) if line.get("event") == "installed"]
-        on_disk = [number for number, digest in contents.items() if digest == managed_digest(folder, gateway)]
+        held = managed_digest(folder.truststore(gateway).read_bytes())
+        on_disk = [number for number, digest in contents.items() if digest == held]
 
         assert history == sorted(history), gateway
         assert installed == sorted(installed), gateway
@@ -197,12 +198,11 @@ def _no_generation_goes_down(
 
 def _managed_entries_were_signed(folder: DataFolder, contents: Contents, gateways: Iterable[str]) -> None:
     for gateway in gateways:
-        assert managed_digest(folder, gateway) in contents.values(), gateway
+        assert managed_digest(folder.truststore(gateway).read_bytes()) in contents.values(), gateway
 
 
-def managed_digest(folder: DataFolder, gateway: str) -> str:
-    """Return the digest of what Trustcast manages in a gateway's file: whose it is by our mark, its bytes by pyjks."""
-    data = folder.truststore(gateway).read_bytes()
+def managed_digest(data: bytes) -> str:
+    """Return the digest of what Trustcast manages in a gateway's JKS: whose it is by our mark, its bytes by pyjks."""
     ours = {entry.alias for entry in jks.read(data, TRUSTSTORE_PASSWORD) if entry.is_ours}
     read = jks.second_reading(data, TRUSTSTORE_PASSWORD)
     return _digest({alias: read[alias] for alias in ours})

@@ -52,12 +52,14 @@ class Client:
         return self.applied() == len(self.accepted)
 
     def converged(self) -> bool:
-        """Tell whether every gateway has the newest generation."""
+        """Tell whether everything is applied and every gateway has the newest generation."""
+        if not self.all_applied():
+            return False
         answer = self.http.get("/v1/environments/default/truststore").raise_for_status()
         return bool(answer.json()["converged"])
 
     def seconds_until_applied(self, within: float) -> float:
-        """Wait until everything is applied and installed on every gateway that listens; return how long it took."""
+        """Wait until everything that was accepted is applied; return how long it took."""
         began = time.monotonic()
         dev_server.wait_until(self.all_applied, within)
         return time.monotonic() - began

@@ -1,0 +1,95 @@
+"""A listener that was away, or that never hears a hint, still gets to where the others are."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import select
+
+from tests import dev_server
+from tests.faults.listener import listening
+from tests.faults.man_in_the_middle import standing_before
+from tests.faults.uploads import Client, client
+from tests.invariants import log_lines
+from trustcast.storage import tables
+from trustcast_cli import embedded_redis
+
+log = logging.getLogger("faults")
+CHANGES = 10
+# 30 s and its jitter of 20 %; the listener's default.
+LONGEST_TICK = 36.0
+
+
+def test_a_listener_that_was_away_for_ten_changes_catches_up_with_one_refresh(tmp_path: Path) -> None:
+    with dev_server.running_services(tmp_path / "data", gateways=2) as services, client(services) as uploader:
+        uploader.upload("before")
+        dev_server.wait_until(uploader.converged)
+        services.stop("gateway-1")
+        for number in range(CHANGES):
+            uploader.upload(f"backend-{number}")
+            dev_server.wait_until(uploader.all_applied)  # each a generation of its own
+
+        began = time.monotonic()
+        with (
+            standing_before(services.url) as between,
+            listening(services, "gateway-1", TRUSTCAST_API_URL=between.url),
+        ):
+            dev_server.wait_until(uploader.converged)
+            log.warning("caught up %.2f s after the start of its process", time.monotonic() - began)
+            newest = CHANGES + 1
+            dev_server.wait_until(lambda: between.asked_after[-1] == newest)  # the subscription counts as a hint
+        assert [after for after in between.asked_after if after != newest] == [1]
+        assert [generation for generation in _reported(uploader, "gateway-1") if generation] == [1, newest]
+        assert _installed(uploader, "gateway-1") == [1, 1, newest]  # a start first makes sure of what it holds
+        uploader.assert_invariants()
+
+
+def test_without_any_hint_the_tick_repairs(tmp_path: Path) -> None:
+    with dev_server.running_services(tmp_path / "data", gateways=2) as services, client(services) as uploader:
+        services.stop("gateway-1")
+        with _another_redis(tmp_path / "redis") as url, listening(services, "gateway-1", TRUSTCAST_REDIS_URL=url):
+            dev_server.wait_until(lambda: "hints_connected" in _events(uploader, "gateway-1"))
+            time.sleep(0.5)  # the refresh that follows the connection
+            uploader.upload("orders")
+
+            began = time.monotonic()
+            dev_server.wait_until(lambda: _installed(uploader, "gateway-2") == [1], 5)
+            assert _installed(uploader, "gateway-1") == []
+            dev_server.wait_until(lambda: _installed(uploader, "gateway-1") == [1], LONGEST_TICK)
+            log.warning("repaired by the tick after %.2f s", time.monotonic() - began)
+            dev_server.wait_until(uploader.converged, 5)
+        uploader.assert_invariants()
+
+
+@contextlib.contextmanager
+def _another_redis(folder: Path) -> Iterator[str]:
+    """A Redis on which nobody publishes anything."""
+    folder.mkdir()
+    server = embedded_redis.prepare(folder)
+    with subprocess.Popen(server.command, stdout=subprocess.DEVNULL) as process:
+        try:
+            dev_server.wait_until(server.answers)
+            yield server.url
+        finally:
+            process.terminate()
+
+
+def _reported(uploader: Client, gateway: str) -> list[int]:
+    of = tables.gateway_report.c
+    with uploader.database.reading() as transaction:
+        rows = transaction.execute(select(of.generation).where(of.gateway == gateway).order_by(of.id))
+        return list(rows.scalars())
+
+
+def _installed(uploader: Client, gateway: str) -> list[int]:
+    lines = log_lines(uploader.services.folder, gateway)
+    return [line["generation"] for line in lines if line["event"] == "installed"]
+
+
+def _events(uploader: Client, gateway: str) -> list[str]:
+    return [line["event"] for line in log_lines(uploader.services.folder, gateway)]
