@@ -64,6 +64,13 @@ class Broker:
         except (redis.RedisError, OSError) as error:
             raise _unavailable(error) from error
 
+    def close(self) -> None:
+        """Close every connection; the next use opens new ones."""
+        self._hints.close()
+        # Celery shares its pools with whoever uses the same URL in this process.
+        self._celery.producer_pool.force_close_all(close_pool=False)
+        self._celery.pool.force_close_all(close_pool=False)
+
 
 def connect(broker_url: str, redis_url: str) -> Broker:
     """Return the broker at these URLs; it connects when it is first used."""

@@ -11,15 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trustcast import broker
 from trustcast.settings import SettingsError, secret
-from trustcast.storage import gateways, migrate, truststores
+from trustcast.storage import gateways, migrate, operations, truststores
 from trustcast.storage.gateways import Enrolled
 from trustcast.storage.session import Database
-from trustcast_api import auth, problems
+from trustcast_api import auth, problems, routes
 from trustcast_api.app_context import Context
 from trustcast_api.body_limit import BodyLimit
 from trustcast_api.drainer import Drainer
-from trustcast_api.routes import certificates, environments, health, operations
-from trustcast_api.routes import gateways as gateway_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,6 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
         drainer.start()
         yield
         drainer.stop()
+        sender.close()
         database.close()
 
     # The interactive pages load scripts from elsewhere; the document itself is served.
@@ -48,8 +47,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = Context(database, sender, drainer, auth.digest(secret(settings.admin_token_file)))
     app.add_middleware(BodyLimit)
     problems.install(app)
-    for room in (certificates, operations, environments, gateway_routes, health):
-        app.include_router(room.router)
+    for router in routes.ALL:
+        app.include_router(router)
     return app
 
 
@@ -66,15 +65,23 @@ class _GatewaysFile(BaseModel):
 
 
 def enrol(database: Database, path: Path) -> None:
-    """Enrol the gateways that the file names. Raises `SettingsError` for a file that cannot be understood."""
+    """Enrol the gateways that the file names, and no others.
+
+    Raises `SettingsError` for a file that cannot be understood.
+    """
     try:
         named = _GatewaysFile.model_validate_json(secret(path)).gateways
     except ValidationError as error:
         first = error.errors()[0]
         raise SettingsError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
     with database.writing() as transaction:
-        for environment in {one.environment for one in named} - set(truststores.environments(transaction)):
+        environments = truststores.environments(transaction)
+        for environment in {one.environment for one in named} - set(environments):
             raise SettingsError(f"{path} names the environment {environment}, which does not exist.")
         lines = [Enrolled(one.name, one.environment, one.token_sha256) for one in named]
         gateways.enrol(transaction, lines, at=datetime.now(UTC))
+        # What only a retired gateway was waited for has arrived.
+        for environment in environments:
+            arrived = operations.reached(environment, above=0, upto=gateways.floor(transaction, environment))
+            operations.converge(transaction, arrived, at=datetime.now(UTC))
         transaction.commit()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 
 class Phase(StrEnum):
@@ -73,7 +73,13 @@ class Arrival:
 
 
 def enrol(transaction: Connection, gateways: Sequence[Enrolled], *, at: datetime) -> None:
-    """Add gateways or give those that exist their environment and token anew."""
+    """Make `gateways` all that are enrolled: new ones come, known ones get their token anew, the others retire.
+
+    A retired gateway's token is no longer good, and nobody waits for its reports.
+    """
+    transaction.execute(
+        update(gateway).where(gateway.c.name.not_in([one.name for one in gateways])).values(token_sha256=None)
+    )
     make = sqlite.insert if transaction.dialect.name == "sqlite" else postgresql.insert
     for one in gateways:
         values = {"environment": one.environment, "token_sha256": one.token_sha256}
@@ -96,7 +102,7 @@ def by_token(transaction: Connection, token_sha256: str) -> Enrolled | None:
 def in_environment(transaction: Connection, environment: str) -> list[GatewayStatus]:
     """Return the gateways of an environment by name."""
     columns = [gateway.c[name] for name in GatewayStatus.__dataclass_fields__]
-    rows = transaction.execute(select(*columns).where(gateway.c.environment == environment).order_by(gateway.c.name))
+    rows = transaction.execute(select(*columns).where(*_enrolled(environment)).order_by(gateway.c.name))
     return [GatewayStatus(*row) for row in rows]
 
 
@@ -130,8 +136,7 @@ def record(transaction: Connection, name: str, report: Report, *, at: datetime) 
 
 def floor(transaction: Connection, environment: str) -> int:
     """Return the generation that every gateway of the environment has; 0 where there is none."""
-    of = gateway.c
-    lowest = transaction.execute(select(func.min(of.generation)).where(of.environment == environment)).scalar_one()
+    lowest = transaction.execute(select(func.min(gateway.c.generation)).where(*_enrolled(environment))).scalar_one()
     return lowest or 0
 
 
@@ -152,3 +157,7 @@ def arrivals(transaction: Connection, operation: str) -> list[Arrival]:
         .order_by(of.id)
     )
     return [Arrival(*row) for row in rows]
+
+
+def _enrolled(environment: str) -> tuple[ColumnElement[bool], ...]:
+    return gateway.c.environment == environment, gateway.c.token_sha256.is_not(None)

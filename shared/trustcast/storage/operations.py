@@ -274,6 +274,7 @@ def converge(transaction: Connection, candidates: ScalarSelect[str] | Sequence[s
     behind = exists().where(
         of.operation == operation.c.id,
         gateway.c.environment == of.environment,
+        gateway.c.token_sha256.is_not(None),
         gateway.c.generation < of.generation,
     )
     transaction.execute(

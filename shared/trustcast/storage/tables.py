@@ -71,7 +71,7 @@ gateway = Table(
     metadata,
     Column("name", String(255), primary_key=True),
     Column("environment", ForeignKey("environment.name"), nullable=False, index=True),
-    Column("token_sha256", String(64), nullable=False, unique=True),
+    Column("token_sha256", String(64), unique=True),  # NULL: retired; what it reported stays on record
     Column("enrolled_at", Instant, nullable=False),
     # What it told last; `generation` only ever rises.
     Column("generation", BigInteger, nullable=False, default=0),

@@ -1,0 +1,7 @@
+"""The native HTTP API: routes translate, they decide nothing."""
+
+from __future__ import annotations
+
+from trustcast_api.routes import certificates, environments, gateways, health, operations
+
+ALL = (certificates.router, operations.router, environments.router, gateways.router, health.router)

@@ -64,7 +64,7 @@ def upgrade() -> None:
         "gateway",
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("environment", sa.String(length=255), nullable=False),
-        sa.Column("token_sha256", sa.String(length=64), nullable=False),
+        sa.Column("token_sha256", sa.String(length=64), nullable=True),
         sa.Column("enrolled_at", Instant(), nullable=False),
         sa.Column("generation", sa.BigInteger(), nullable=False),
         sa.Column("entries_sha256", sa.String(length=64), nullable=True),
