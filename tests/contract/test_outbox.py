@@ -105,6 +105,22 @@ def test_what_is_owed_while_a_drain_sends_waits_for_the_next(database: Database)
     assert postbox.taken == [OperationAccepted("late")]
 
 
+def test_slow_drain_does_not_strike_off_what_it_never_sent(database: Database) -> None:
+    class Overtaken(Postbox):
+        def publish(self, message: Message, event: str) -> None:
+            super().publish(message, event)
+            outbox.drain(database, Postbox())
+            owe(database, OperationAccepted("late"))  # on SQLite under the id of the row just struck off
+
+    owe(database, OperationAccepted("early"))
+    outbox.drain(database, Overtaken())
+    postbox = Postbox()
+
+    outbox.drain(database, postbox)
+
+    assert postbox.taken == [OperationAccepted("late")]
+
+
 def test_long_queue_leaves_in_batches(database: Database) -> None:
     owe(database, *(OperationAccepted(str(number)) for number in range(outbox.BATCH + 1)))
     postbox = Postbox()
