@@ -6,6 +6,8 @@ import gzip
 import json
 import socket
 import threading
+import tracemalloc
+import zlib
 
 import httpx
 import pytest
@@ -96,6 +98,21 @@ def test_answer_is_counted_as_it_is_inflated(*, gzipped: bool) -> None:
         answering(200, gzip.compress(body) if gzipped else body, gzipped=gzipped, most_bytes=300_000).changes(0)
 
     assert refused.value.code == "answer_too_large"
+
+
+def test_bomb_is_not_inflated_beyond_what_is_counted() -> None:
+    """The compressed bytes come in one piece that would be 200 MB."""
+    deflate = zlib.compressobj(9, wbits=31)
+    bomb = b"".join([*(deflate.compress(bytes(1_000_000)) for _ in range(200)), deflate.flush()])
+    tracemalloc.start()
+
+    with pytest.raises(TrustcastError) as refused:
+        answering(200, bomb, gzipped=True).changes(0)
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert refused.value.code == "answer_too_large"
+    assert peak < 10_000_000
 
 
 @pytest.mark.parametrize(

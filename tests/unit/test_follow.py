@@ -167,6 +167,19 @@ def test_hint_is_followed_during_trouble_too() -> None:
     assert looking.count == 3
 
 
+def test_hint_of_what_was_known_wakes_while_it_cannot_be_installed() -> None:
+    looking = Looking(lambda: 7)
+    with following(looking) as wake:
+        looking.answer = away
+        wake.hint(8)
+        looking.wait_for(2)
+        time.sleep(0.05)
+        wake.hint(7)
+        looking.wait_for(3)
+
+    assert looking.count == 3
+
+
 def test_bug_is_not_swallowed() -> None:
     def broken() -> int:
         raise ZeroDivisionError

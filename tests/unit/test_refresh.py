@@ -219,13 +219,15 @@ def test_tampered_changes_are_not_installed(gateway: Gateway, lie: Callable[[Ans
 
 def test_changes_that_do_not_fit_are_repaired_by_asking_for_all(gateway: Gateway) -> None:
     node = gateway.start()
-    gateway.api.put("a", der(1))
+    gateway.api.state({"a": der(1), "old": der(3)})
     refresh(node)
-    gateway.api.put("b", der(2))
+    gateway.api.state({"a": der(1), "b": der(2)})
     gateway.api.lie = lambda answer: answer if answer["after"] == 0 else _none(answer)
 
     refresh(node)
 
+    assert gateway.trusted() == {"a": der(1), "b": der(2)}
+    complete(gateway.start(transport=NoNetwork()))
     assert gateway.trusted() == {"a": der(1), "b": der(2)}
 
 
