@@ -45,7 +45,9 @@ class TruststoreChanged:
 
 
 Message = OperationAccepted | OperationValidated | TruststoreChanged
-_BY_TYPE: dict[str, type[Message]] = {kind.type: kind for kind in (OperationAccepted, OperationValidated, TruststoreChanged)}
+_BY_TYPE: dict[str, type[Message]] = {
+    kind.type: kind for kind in (OperationAccepted, OperationValidated, TruststoreChanged)
+}
 
 
 def encode(message: Message, *, id: str, source: str, at: datetime) -> str:  # noqa: A002 - CloudEvents' name for it
