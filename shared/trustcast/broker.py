@@ -68,8 +68,9 @@ class Broker:
         """Close every connection; the next use opens new ones."""
         self._hints.close()
         # Celery shares its pools with whoever uses the same URL in this process.
-        self._celery.producer_pool.force_close_all(close_pool=False)
-        self._celery.pool.force_close_all(close_pool=False)
+        pools: list[Any] = [self._celery.producer_pool, self._celery.pool]  # kombu's method, unknown to the stubs
+        for pool in pools:
+            pool.force_close_all(close_pool=False)
 
 
 def connect(broker_url: str, redis_url: str) -> Broker:

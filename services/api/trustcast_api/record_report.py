@@ -21,7 +21,7 @@ def record_report(database: Database, gateway: Gateway, report: Report, *, at: d
     """
     with database.writing() as transaction:
         # Two gateways that report at once would each miss that the other has arrived, too.
-        gateways.take_turns(transaction, gateway.environment)
+        gateways.take_turns(transaction)
         signed = truststores.digest_of(transaction, gateway.environment, report.generation)
         if report.phase is not Phase.FAILED and (signed is None or report.entries_sha256 != signed):
             detail = "The entries read back on the gateway are not those that were signed for this generation."

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from trustcast.storage.tables import environment as environment_table
-from trustcast.storage.tables import gateway, gateway_report, operation_generation
+from trustcast.storage.tables import environment, gateway, gateway_report, operation_generation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,10 +105,10 @@ def in_environment(transaction: Connection, environment: str) -> list[GatewaySta
     return [GatewayStatus(*row) for row in rows]
 
 
-def take_turns(transaction: Connection, environment: str) -> None:
-    """Let reports from one environment follow one another, until this transaction ends."""
-    of = environment_table.c.name
-    transaction.execute(update(environment_table).where(of == environment).values(type=environment_table.c.type))
+def take_turns(transaction: Connection) -> None:
+    """Let reports follow one another, until this transaction ends, whatever environments they are from."""
+    for name in transaction.execute(select(environment.c.name).order_by(environment.c.name)).scalars().all():
+        transaction.execute(update(environment).where(environment.c.name == name).values(type=environment.c.type))
 
 
 def record(transaction: Connection, name: str, report: Report, *, at: datetime) -> None:
