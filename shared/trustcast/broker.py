@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 from celery import Celery
-from kombu import Queue
+from celery.app.amqp import AMQP
+from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
 
 from trustcast.domain.errors import Unavailable
@@ -82,9 +83,20 @@ def connect(broker_url: str, redis_url: str) -> Broker:
     return Broker(sender, hints)
 
 
+class _Connection(Connection):
+    """Looks every few seconds for a broker that is away; no setting of Celery keeps the pauses from growing to 30 s."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+        return super().ensure_connection(*args, **options | _LOOK_FOR_IT)
+
+
+class _Amqp(AMQP):
+    Connection = _Connection
+
+
 def celery_app(broker_url: str) -> Celery:
     """Return the Celery application that senders and the worker share, without tasks."""
-    app = Celery("trustcast", broker=broker_url, set_as_current=False)
+    app = Celery("trustcast", broker=broker_url, set_as_current=False, amqp=_Amqp)
     app.conf.update(_SETTINGS)
     return app
 
@@ -93,6 +105,7 @@ def _unavailable(error: Exception) -> Unavailable:
     return Unavailable("broker_unavailable", f"The broker does not answer ({type(error).__name__}).")
 
 
+_LOOK_FOR_IT = {"interval_start": 1, "interval_step": 1, "interval_max": 3}  # seconds
 _NO_RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 _SETTINGS: dict[str, Any] = {
     # Celery sends to a direct queue by its name, through the default exchange: FLUSHALL takes messages, not routes.
