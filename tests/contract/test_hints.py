@@ -57,7 +57,7 @@ class Ears:
 @contextmanager
 def listening(client: redis.Redis) -> Iterator[Ears]:
     ears, stop = Ears(), threading.Event()
-    thread = threading.Thread(target=hints.Hints(client, "default", ears.hear).listen, args=(stop,))
+    thread = threading.Thread(target=hints.Hints(client, "default", ears.hear).listen, args=(stop,), daemon=True)
     thread.start()
     try:
         yield ears
@@ -144,7 +144,7 @@ def test_redis_that_holds_the_connection_but_answers_no_more_is_left(server: Red
     client = hints.connect(server.url)
     ears, stop = Ears(), threading.Event()
     listener = hints.Hints(client, "default", ears.hear, ping_seconds=0.2)
-    thread = threading.Thread(target=listener.listen, args=(stop,))
+    thread = threading.Thread(target=listener.listen, args=(stop,), daemon=True)
     thread.start()
     ears.wait_for(None)
     with structlog.testing.capture_logs() as lines:

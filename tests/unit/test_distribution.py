@@ -149,10 +149,10 @@ def test_connection_that_the_api_closed_while_idle_is_opened_again() -> None:
                 connection.recv(65536)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, args=(listener,))
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
         thread.start()
         with connect(f"http://127.0.0.1:{listener.getsockname()[1]}", token="secret") as client:
             asked = [of(client).changes(0) for _ in range(2)]
-        thread.join()
+        thread.join(5)
 
     assert [changes.head for changes in asked] == [None, None]

@@ -174,10 +174,11 @@ def test_hint_of_what_was_known_wakes_while_it_cannot_be_installed() -> None:
         wake.hint(8)
         looking.wait_for(2)
         time.sleep(0.05)
+        started = time.monotonic()
         wake.hint(7)
         looking.wait_for(3)
 
-    assert looking.count == 3
+    assert time.monotonic() - started < 0.25
 
 
 def test_bug_is_not_swallowed() -> None:

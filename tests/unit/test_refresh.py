@@ -227,8 +227,7 @@ def test_changes_that_do_not_fit_are_repaired_by_asking_for_all(gateway: Gateway
     refresh(node)
 
     assert gateway.trusted() == {"a": der(1), "b": der(2)}
-    complete(gateway.start(transport=NoNetwork()))
-    assert gateway.trusted() == {"a": der(1), "b": der(2)}
+    assert gateway.start().state.generation == 2
 
 
 def test_answer_from_another_generation_than_asked_is_a_gap(gateway: Gateway) -> None:
