@@ -148,6 +148,20 @@ def test_api_that_hangs_does_not_hold_the_end_up(listener: Listener) -> None:
                 assert stopped(process) < 2
 
 
+def test_what_a_kill_left_undone_is_completed_while_the_api_hangs(listener: Listener, api: StatedApi) -> None:
+    home = make_home(listener.folder / "other", [der(1001)])
+    before = home.truststore.read_bytes()
+    api.put("a", der(1))
+    with listener.running(TRUSTCAST_GATEWAY_HOME=str(home.folder)):
+        wait_for((listener.folder / "health").exists)
+    home.truststore.write_bytes(before)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with listener.running(TRUSTCAST_GATEWAY_HOME=str(home.folder), TRUSTCAST_API_URL=url):
+            wait_for(lambda: len(entries(home)) == 2, seconds=4)
+
+
 def test_listener_killed_at_random_moments_always_ends_with_what_is_stated(listener: Listener, api: StatedApi) -> None:
     home = make_home(listener.folder / "other", [der(1001)])
     for number in range(8):

@@ -170,6 +170,7 @@ def test_hint_is_followed_during_trouble_too() -> None:
 def test_hint_of_what_was_known_wakes_while_it_cannot_be_installed() -> None:
     looking = Looking(lambda: 7)
     with following(looking) as wake:
+        time.sleep(0.05)
         looking.answer = away
         wake.hint(8)
         looking.wait_for(2)
