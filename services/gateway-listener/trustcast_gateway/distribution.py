@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # 10,000 certificates of 2 KB are 27 MB in base64.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_DETAIL = 1000  # what the api takes of a report's sentence
 TIMEOUT_SECONDS = 5.0
 ANSWER_SECONDS = 120.0
 _BASE64 = ConfigDict(val_json_bytes="base64")

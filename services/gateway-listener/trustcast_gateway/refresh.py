@@ -17,7 +17,7 @@ from trustcast.domain.errors import TrustcastError, Unavailable, Untrusted
 from trustcast.domain.head import accept, opened
 from trustcast.domain.truststore import ChangeSet, Truststore
 from trustcast.keystore import jks
-from trustcast_gateway.distribution import ApiUnavailable, Put, Remove, Report
+from trustcast_gateway.distribution import MAX_DETAIL, ApiUnavailable, Put, Remove, Report
 from trustcast_gateway.gateway_home import GatewayHome
 from trustcast_gateway.outputs.jks import JksOutput
 from trustcast_gateway.trusted_state import Verified
@@ -89,7 +89,7 @@ def _told(node: Node) -> Iterator[None]:
     except ApiUnavailable:
         raise
     except TrustcastError as error:
-        node.reports.tell(replace(node.standing, phase="failed", code=error.code, detail=error.detail))
+        node.reports.tell(replace(node.standing, phase="failed", code=error.code, detail=error.detail[:MAX_DETAIL]))
         raise
     node.reports.tell(node.standing)
     if node.standing.generation != before:
