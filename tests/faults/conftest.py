@@ -14,3 +14,9 @@ def chance(request: pytest.FixtureRequest) -> random.Random:
     seed = int(request.config.getoption("randomly_seed"))
     logging.getLogger("faults").warning("repeat with --randomly-seed=%d", seed)
     return random.Random(seed)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_settings(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Settings that choose the database: none for the embedded one."""
+    return {"TRUSTCAST_DATABASE_URL": request.getfixturevalue("postgres_url")} if request.param == "postgresql" else {}

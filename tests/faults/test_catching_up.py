@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import select
@@ -14,10 +11,10 @@ from sqlalchemy import select
 from tests import dev_server
 from tests.faults.listener import listening
 from tests.faults.man_in_the_middle import standing_before
-from tests.faults.uploads import Client, client
+from tests.faults.uploads import Client, running
 from tests.invariants import log_lines
+from tests.redis_server import RedisServer
 from trustcast.storage import tables
-from trustcast_cli import embedded_redis
 
 log = logging.getLogger("faults")
 CHANGES = 10
@@ -26,7 +23,8 @@ LONGEST_TICK = 36.0
 
 
 def test_a_listener_that_was_away_for_ten_changes_catches_up_with_one_refresh(tmp_path: Path) -> None:
-    with dev_server.running_services(tmp_path / "data", gateways=2) as services, client(services) as uploader:
+    with running(tmp_path / "data") as uploader:
+        services = uploader.services
         uploader.upload("before")
         dev_server.wait_until(uploader.converged)
         services.stop("gateway-1")
@@ -49,10 +47,12 @@ def test_a_listener_that_was_away_for_ten_changes_catches_up_with_one_refresh(tm
         uploader.assert_invariants()
 
 
-def test_without_any_hint_the_tick_repairs(tmp_path: Path) -> None:
-    with dev_server.running_services(tmp_path / "data", gateways=2) as services, client(services) as uploader:
+def test_without_any_hint_the_tick_repairs(tmp_path: Path, redis_server: RedisServer) -> None:
+    with running(tmp_path / "data") as uploader:
+        services = uploader.services
         services.stop("gateway-1")
-        with _another_redis(tmp_path / "redis") as url, listening(services, "gateway-1", TRUSTCAST_REDIS_URL=url):
+        # On this Redis nobody publishes anything.
+        with listening(services, "gateway-1", TRUSTCAST_REDIS_URL=redis_server.url):
             dev_server.wait_until(lambda: "hints_connected" in _events(uploader, "gateway-1"))
             time.sleep(0.5)  # the refresh that follows the connection
             uploader.upload("orders")
@@ -64,19 +64,6 @@ def test_without_any_hint_the_tick_repairs(tmp_path: Path) -> None:
             log.warning("repaired by the tick after %.2f s", time.monotonic() - began)
             dev_server.wait_until(uploader.converged, 5)
         uploader.assert_invariants()
-
-
-@contextlib.contextmanager
-def _another_redis(folder: Path) -> Iterator[str]:
-    """A Redis on which nobody publishes anything."""
-    folder.mkdir()
-    server = embedded_redis.prepare(folder)
-    with subprocess.Popen(server.command, stdout=subprocess.DEVNULL) as process:
-        try:
-            dev_server.wait_until(server.answers)
-            yield server.url
-        finally:
-            process.terminate()
 
 
 def _reported(uploader: Client, gateway: str) -> list[int]:

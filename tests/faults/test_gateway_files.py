@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests import dev_server
 from tests.faults.listener import listening
-from tests.faults.uploads import Client, client
+from tests.faults.uploads import Client, running
 from tests.invariants import log_lines, managed_digest, recomputed
 from trustcast_cli import free_port, sample_home
 from trustcast_cli.data_folder import ENVIRONMENT, DataFolder
@@ -26,7 +26,8 @@ KILLS = 8
 
 
 def test_an_install_killed_between_truststore_and_profiles_is_completed_at_the_next_start(tmp_path: Path) -> None:
-    with dev_server.running_services(tmp_path / "data", gateways=1) as services, client(services) as uploader:
+    with running(tmp_path / "data", gateways=1) as uploader:
+        services = uploader.services
         truststore = services.folder.truststore(GATEWAY)
         services.stop(GATEWAY)
         _kill_between_the_two(uploader)
@@ -43,13 +44,15 @@ def test_an_install_killed_between_truststore_and_profiles_is_completed_at_the_n
 
 
 def test_no_reader_ever_sees_a_torn_or_unsigned_truststore(tmp_path: Path, chance: random.Random) -> None:
-    with dev_server.running_services(tmp_path / "data", gateways=1) as services, client(services) as uploader:
+    with running(tmp_path / "data", gateways=1) as uploader:
+        services = uploader.services
         services.stop(GATEWAY)
         with ThreadPoolExecutor(1) as thread, _reading_all_the_time(services.folder.truststore(GATEWAY)) as seen:
             uploading = thread.submit(_upload_for_a_while, uploader, random.Random(chance.random()))
-            for _ in range(KILLS):
+            for start in range(KILLS):
                 with listening(services, GATEWAY):
-                    time.sleep(chance.uniform(0.35, 1))
+                    _wait_until_it_hears(services, start + 1)
+                    time.sleep(chance.uniform(0, 0.5))
             uploading.result()
             services.start(GATEWAY)
             uploader.upload("last")
@@ -58,9 +61,10 @@ def test_no_reader_ever_sees_a_torn_or_unsigned_truststore(tmp_path: Path, chanc
             signed = recomputed(transaction, ENVIRONMENT)
         generation_of = {digest: generation for generation, digest in signed.items()}
         generations = [generation_of[managed_digest(data)] for data in seen]
-        log.warning("%d different contents seen, of %d generations", len(seen), len(signed))
+        contents = len(seen)
+        log.warning("%d different contents seen, of %d generations", contents, len(signed))
 
-        assert len(seen) > KILLS
+        assert contents > KILLS
         assert generations == sorted(generations)
         assert _files(services.folder) == {sample_home.TRUSTSTORE.name, sample_home.SSL_PROFILES.name}
         uploader.assert_invariants()
@@ -71,6 +75,7 @@ def _kill_between_the_two(uploader: Client) -> None:
     for attempt in range(30):
         with listening(uploader.services, GATEWAY) as listener:
             _wait_until_it_hears(uploader.services, attempt + 1)
+            time.sleep(0.2)  # the refresh that follows
             uploader.upload("died" if attempt == 0 else f"died-{attempt}")
             _kill_when_replaced(listener, uploader.services.folder.truststore(GATEWAY))
         if not _profiles_are_newer(uploader.services.folder):
@@ -85,7 +90,6 @@ def _wait_until_it_hears(services: Services, times: int) -> None:
 
     before = 1  # the services' own listener was the first
     dev_server.wait_until(lambda: connections() == before + times)
-    time.sleep(0.2)  # the refresh that follows
 
 
 def _kill_when_replaced(listener: subprocess.Popen[bytes], path: Path) -> None:

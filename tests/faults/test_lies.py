@@ -17,7 +17,7 @@ from tests import dev_server
 from tests.certificates import self_signed
 from tests.faults.listener import listening
 from tests.faults.man_in_the_middle import ManInTheMiddle, standing_before
-from tests.faults.uploads import Client, client
+from tests.faults.uploads import Client, running
 from tests.invariants import log_lines
 from trustcast.domain import messages
 from trustcast.domain.head import Head, HeadSigner
@@ -76,7 +76,8 @@ class Victim:
 @pytest.fixture(scope="module")
 def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
     folder = tmp_path_factory.mktemp("lies") / "data"
-    with dev_server.running_services(folder, gateways=1) as services, client(services) as uploader:
+    with running(folder, gateways=1) as uploader:
+        services = uploader.services
         services.stop(GATEWAY)
         with standing_before(services.url) as man, listening(services, GATEWAY, TRUSTCAST_API_URL=man.url):
             victim = Victim(uploader, man)

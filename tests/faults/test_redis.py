@@ -7,59 +7,47 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import redis
 
 from tests import dev_server
-from tests.faults.uploads import client
-from trustcast_cli.services import Services
+from tests.faults.uploads import Client, running
 
 log = logging.getLogger("faults")
 AWAY_SECONDS = 6.0
 BACK_WITHIN = 30.0
 
 
-def _stop(services: Services) -> Callable[[], None]:
-    services.stop("redis")
-    return lambda: services.start("redis")
-
-
-def _freeze(services: Services) -> Callable[[], None]:
-    pid = services.pid("redis")
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    return lambda: os.kill(pid, signal.SIGCONT)
-
-
-@pytest.mark.parametrize("lose", [_stop, _freeze])
 def test_uploads_are_accepted_while_redis_is_away_and_applied_when_it_is_back(
-    tmp_path: Path, lose: Callable[[Services], Callable[[], None]]
+    tmp_path: Path, database_settings: dict[str, str]
 ) -> None:
-    with dev_server.running_services(tmp_path / "data", gateways=2) as services, client(services) as uploader:
-        bring_back = lose(services)
-        began = time.monotonic()
+    with running(tmp_path / "data", settings=database_settings) as uploader:
+        uploader.services.stop("redis")
+        _upload_meanwhile(uploader)
+        uploader.services.start("redis")
+
+        _assert_applied_in_time(uploader)
+
+
+def test_uploads_are_accepted_while_redis_hangs_and_applied_when_it_goes_on(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as uploader:
+        redis_server = uploader.services.pid("redis")
+        assert redis_server is not None
+        os.kill(redis_server, signal.SIGSTOP)
         try:
-            for number in range(20):
-                uploader.upload(f"backend-{number}")
-            accepted_after = time.monotonic() - began
-            time.sleep(max(AWAY_SECONDS - accepted_after, 0))
+            _upload_meanwhile(uploader)
         finally:
-            bring_back()
+            os.kill(redis_server, signal.SIGCONT)
 
-        took = uploader.seconds_until_applied(BACK_WITHIN)
-        log.warning(
-            "20 accepted in %.2f s, slowest %.3f s; applied %.2f s after", accepted_after, uploader.slowest, took
-        )
-        dev_server.wait_until(uploader.converged, 5)
-        assert uploader.slowest < 1
-        uploader.assert_invariants()
+        _assert_applied_in_time(uploader)
 
 
-def test_an_emptied_redis_costs_time_but_no_upload(tmp_path: Path, chance: random.Random) -> None:
-    with dev_server.running_services(tmp_path / "data", gateways=2) as services, client(services) as uploader:
+def test_an_emptied_redis_costs_time_but_no_upload(
+    tmp_path: Path, chance: random.Random, database_settings: dict[str, str]
+) -> None:
+    with running(tmp_path / "data", settings=database_settings) as uploader:
+        services = uploader.services
         url = (services.folder.redis / "url").read_text(encoding="ascii").strip()
         with redis.Redis.from_url(url) as server:
             for number in range(40):
@@ -74,7 +62,22 @@ def test_an_emptied_redis_costs_time_but_no_upload(tmp_path: Path, chance: rando
             server.flushall()
         services.start("worker")
 
-        took = uploader.seconds_until_applied(BACK_WITHIN)
-        log.warning("applied %.2f s after the last FLUSHALL", took)
-        dev_server.wait_until(uploader.converged, 5)
-        uploader.assert_invariants()
+        _assert_applied_in_time(uploader)
+
+
+def _upload_meanwhile(uploader: Client) -> None:
+    began = time.monotonic()
+    for number in range(20):
+        uploader.upload(f"backend-{number}")
+    log.warning("20 accepted in %.2f s, the slowest in %.3f s", time.monotonic() - began, uploader.slowest)
+    time.sleep(max(began + AWAY_SECONDS - time.monotonic(), 0))
+
+    assert uploader.slowest < 1
+    assert uploader.applied() == 0
+
+
+def _assert_applied_in_time(uploader: Client) -> None:
+    took = uploader.seconds_until_applied(BACK_WITHIN)
+    log.warning("all applied after %.2f s", took)
+    dev_server.wait_until(uploader.converged, 5)
+    uploader.assert_invariants()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -22,7 +23,7 @@ from trustcast_cli.services import Services
 
 @dataclass
 class Client:
-    """One client of running services. `accepted` are the operations that were answered 202; not for two threads."""
+    """One client of running services; one thread at a time uploads. `accepted` are the operations answered 202."""
 
     services: Services
     http: httpx.Client
@@ -43,9 +44,18 @@ class Client:
 
     def applied(self) -> int:
         """Return how many requests were applied so far."""
+        return self._count(State.APPLIED)
+
+    def at_work(self) -> bool:
+        """Tell whether something is on its way."""
+        return self._count(State.RECEIVED, State.VALIDATED) > 0
+
+    def longest(self) -> float:
+        """Return the longest time from accepted to applied, in seconds."""
+        of = tables.operation.c
         with self.database.reading() as transaction:
-            waits = select(func.count()).where(tables.operation.c.state == State.APPLIED)
-            return int(transaction.execute(waits).scalar_one())
+            times = transaction.execute(select(of.accepted_at, of.applied_at).where(of.state == State.APPLIED))
+            return max((applied - accepted).total_seconds() for accepted, applied in times)
 
     def all_applied(self) -> bool:
         """Tell whether everything that was accepted is applied."""
@@ -69,21 +79,29 @@ class Client:
         url = self.database.engine.url.render_as_string(hide_password=False)
         assert_invariants(self.services.folder, self.before, accepted=self.accepted, database_url=url)
 
+    def _count(self, *states: State) -> int:
+        with self.database.reading() as transaction:
+            count = select(func.count()).where(tables.operation.c.state.in_(states))
+            return int(transaction.execute(count).scalar_one())
+
 
 @contextmanager
-def client(services: Services, *, database_url: str | None = None) -> Iterator[Client]:
-    """Connect; first of all try to upload a private key, which must leave no trace anywhere."""
+def running(folder: Path, *, gateways: int = 2, settings: Mapping[str, str] | None = None) -> Iterator[Client]:
+    """Run the services on the folder and connect; first of all try to upload a private key, which must leave no trace.
+
+    `settings` are environment variables for the services.
+    """
     made = self_signed("leaked.example")
     assert isinstance(made.key, EllipticCurvePrivateKey)
     secret = made.key.private_numbers().private_value.to_bytes(32, "big")
-    before = Before.read(services.folder, services.gateways, [secret])
-    database = Database(database_url or services.folder.database_url)
-    with dev_server.admin(services) as http:
-        leak = {"certificate": made.pem + made.key_pem}
-        refused = http.post("/v1/certificates", data=_fields("leaked"), files=leak)
-        assert (refused.status_code, refused.json()["code"]) == (400, "private_key")
-        yield Client(services, http, database, before)
-    database.close()
+    with dev_server.running_services(folder, gateways=gateways, env=settings) as services:
+        url = (settings or {}).get("TRUSTCAST_DATABASE_URL", services.folder.database_url)
+        before = Before.read(services.folder, services.gateways, [secret])
+        with closing(Database(url)) as database, dev_server.admin(services) as http:
+            leak = {"certificate": made.pem + made.key_pem}
+            refused = http.post("/v1/certificates", data=_fields("leaked"), files=leak)
+            assert (refused.status_code, refused.json()["code"]) == (400, "private_key")
+            yield Client(services, http, database, before)
 
 
 def _fields(alias: str) -> dict[str, str]:
