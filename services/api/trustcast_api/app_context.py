@@ -28,6 +28,6 @@ class Context:
         return datetime.now(UTC)
 
 
-def context(request: Request) -> Context:
-    """Return the application's context."""
+async def context(request: Request) -> Context:
+    """Return the application's context. It is async because FastAPI takes a thread for whatever is not."""
     return cast("Context", request.app.state.context)
