@@ -55,7 +55,7 @@ class Client:
         of = tables.operation.c
         with self.database.reading() as transaction:
             times = transaction.execute(select(of.accepted_at, of.applied_at).where(of.state == State.APPLIED))
-            return max((applied - accepted).total_seconds() for accepted, applied in times)
+            return float(max((applied - accepted).total_seconds() for accepted, applied in times))
 
     def all_applied(self) -> bool:
         """Tell whether everything that was accepted is applied."""
