@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import redis
 from celery import Celery
 from celery.app.amqp import AMQP
-from kombu import Connection, Queue
+from kombu import Connection, Queue, pools
 from kombu.exceptions import OperationalError
 
 from trustcast.domain.errors import Unavailable
@@ -66,12 +66,10 @@ class Broker:
             raise _unavailable(error) from error
 
     def close(self) -> None:
-        """Close every connection; the next use opens new ones."""
+        """Close every connection of this process to any broker; the next use opens new ones."""
         self._hints.close()
-        # Celery shares its pools with whoever uses the same URL in this process.
-        pools: list[Any] = [self._celery.producer_pool, self._celery.pool]  # kombu's method, unknown to the stubs
-        for pool in pools:
-            pool.force_close_all(close_pool=False)
+        # Kombu's pools belong to the process; one that was only emptied would let the next sender wait for ever.
+        pools.reset()
 
 
 def connect(broker_url: str, redis_url: str) -> Broker:
