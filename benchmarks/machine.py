@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-import sqlite3
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
-from trustcast.storage.session import journal_mode
+from trustcast.storage import sqlite
 
 
 def describe() -> dict[str, str | int | float]:
@@ -19,8 +18,8 @@ def describe() -> dict[str, str | int | float]:
         "cores": len(os.sched_getaffinity(0)),
         "processor": _processor(),
         "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-        "sqlite_journal": journal_mode(sqlite3.sqlite_version_info),
+        "sqlite": sqlite.version(),
+        "sqlite_journal": sqlite.journal_mode(),
         "fsync_p50_ms": round(_sync_milliseconds(), 2),
     }
 

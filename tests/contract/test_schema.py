@@ -20,7 +20,8 @@ from tests.pipeline import Pipeline
 from trustcast.domain.errors import Unavailable
 from trustcast.settings import SettingsError
 from trustcast.storage import migrate
-from trustcast.storage.session import Database, journal_mode
+from trustcast.storage.session import Database
+from trustcast.storage.sqlite import journal_mode
 from trustcast.storage.tables import audit_tail, environment, metadata, outbox
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
