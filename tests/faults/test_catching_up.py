@@ -62,7 +62,7 @@ def test_without_any_hint_the_tick_repairs(tmp_path: Path, redis_server: RedisSe
             assert _installed(uploader, "gateway-1") == []
             dev_server.wait_until(lambda: _installed(uploader, "gateway-1") == [1], LONGEST_TICK)
             log.warning("repaired by the tick after %.2f s", time.monotonic() - began)
-            dev_server.wait_until(uploader.converged, 5)
+            dev_server.wait_until(uploader.converged, 10)
         uploader.assert_invariants()
 
 

@@ -79,5 +79,5 @@ def _upload_meanwhile(uploader: Client) -> None:
 def _assert_applied_in_time(uploader: Client) -> None:
     took = uploader.seconds_until_applied(BACK_WITHIN)
     log.warning("all applied after %.2f s", took)
-    dev_server.wait_until(uploader.converged, 5)
+    dev_server.wait_until(uploader.converged, 10)
     uploader.assert_invariants()

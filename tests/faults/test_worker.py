@@ -37,7 +37,7 @@ def test_a_worker_killed_at_any_moment_loses_nothing(
 
         took = uploader.seconds_until_applied(ALL_WITHIN)
         log.warning("all applied %.2f s after the last upload; the slowest took %.2f s", took, uploader.longest())
-        dev_server.wait_until(uploader.converged, 5)
+        dev_server.wait_until(uploader.converged, 10)
         assert len(uploader.accepted) == UPLOADS
         uploader.assert_invariants()
 
