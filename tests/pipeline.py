@@ -69,7 +69,7 @@ class Pipeline:
         return self.accept(Request(kind=Kind.DELETE, alias=alias))
 
     def accept(self, request: Request, *, key: str | None = None) -> str:
-        return accept_request(self.database, request, requested_by="admin", idempotency_key=key, at=self.at)
+        return accept_request(self.database, request, requested_by="admin", idempotency_key=key, at=self.at).id
 
     def validate(self) -> list[Verdict]:
         return validate_uploads(self.database, policy=Policy(), worker=self.name, now=lambda: self.at)

@@ -42,8 +42,8 @@ class Request:
 
 def accept_request(
     database: Database, request: Request, *, requested_by: str, idempotency_key: str | None, at: datetime
-) -> str:
-    """Return the id of the operation that the request became, or became when it was sent before with the same key.
+) -> Operation:
+    """Return the operation that the request became, or became when it was sent before with the same key.
 
     Raises `NotFound` for a delete of an alias that is neither trusted nor on its way, `KeyReusedError`, `Unavailable`.
     """
@@ -54,11 +54,11 @@ def accept_request(
         return _accept(database, request, requested_by, idempotency_key, at)
 
 
-def _accept(database: Database, request: Request, requested_by: str, key: str | None, at: datetime) -> str:
+def _accept(database: Database, request: Request, requested_by: str, key: str | None, at: datetime) -> Operation:
     with database.writing() as transaction:
         use = idempotency.Use(SUPER_TENANT, requested_by, key, request.sha256()) if key is not None else None
         if use is not None and (earlier := idempotency.earlier(transaction, use)) is not None:
-            return earlier
+            return operations.get(transaction, earlier)
         if request.kind is Kind.DELETE:
             _check_there_is_one(transaction, request.alias.lower())
         operation = _operation(request, requested_by, at)
@@ -70,7 +70,7 @@ def _accept(database: Database, request: Request, requested_by: str, key: str | 
         if use is not None:
             idempotency.keep(transaction, use, operation=operation.id, at=at)
         transaction.commit()
-    return operation.id
+    return operation
 
 
 def _check_there_is_one(transaction: Connection, alias_key: str) -> None:

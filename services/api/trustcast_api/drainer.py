@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,6 +19,7 @@ log = structlog.get_logger("trustcast.api")
 
 _FIRST_RETRY_SECONDS = 0.1
 _LONGEST_RETRY_SECONDS = 2.0
+_GATHER_SECONDS = 0.01
 
 
 class Drainer:
@@ -54,11 +56,13 @@ class Drainer:
             if self._stopping:
                 return
             pause = self._drain(pause)
+            # What is committed in this moment goes with the next message; a lone upload never meets it.
+            time.sleep(_GATHER_SECONDS)
 
     def _drain(self, pause: float | None) -> float | None:
         """Drain; return the seconds until the next try, None if nothing is owed any more."""
         try:
-            while outbox.drain(self._database, self._broker):
+            while outbox.drain(self._database, self._broker) == outbox.BATCH:
                 pass
         except Unavailable as error:
             if pause is None:

@@ -202,6 +202,7 @@ outbox = Table(
     Column("id", Sequence, primary_key=True),
     Column("event", Text, nullable=False),  # a CloudEvent as JSON
     Column("created_at", Instant, nullable=False),
+    sqlite_autoincrement=True,  # or the id of a row struck off goes to the next one, and a slow drain strikes off that
 )
 
 idempotency_key = Table(

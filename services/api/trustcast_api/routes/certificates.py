@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 import structlog
@@ -21,7 +20,7 @@ from trustcast_api.list_certificates import Filters, Status, list_certificates
 from trustcast_api.problems import UnsupportedMediaError
 from trustcast_api.read_upload import Upload, read_upload
 from trustcast_api.routes.operations import answer_with_operation
-from trustcast_api.schemas import CertificateBody, CertificatePage, Name
+from trustcast_api.schemas import CertificateBody, CertificatePage, Moment, Name
 
 log = structlog.get_logger("trustcast.api")
 router = APIRouter(prefix="/v1/certificates", tags=["certificates"])
@@ -54,7 +53,7 @@ def look(
     alias: Name | None = None,
     endpoint: str | None = None,
     status: Status | None = None,
-    expires_before: datetime | None = None,
+    expires_before: Moment | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
 ) -> CertificatePage:
@@ -87,15 +86,28 @@ async def _accept(
         at=here.now(),
     )
     here.drainer.wake()
-    log.info("accepted", operation=operation, kind=wanted.kind, requested_by=who.name)
+    log.info("accepted", operation=operation.id, kind=wanted.kind, requested_by=who.name)
     return await answer_with_operation(here, operation, prefer)
 
 
 async def _upload(request: Request) -> Upload:
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise UnsupportedMediaError(
             "content_type", "Send the fields alias, endpoint and certificate as multipart/form-data."
         )
+    try:
+        fields = await _form(request)
+        if isinstance(fields.get("certificate"), str):
+            fields["certificate"] = fields["certificate"].encode()
+    except UnicodeError:
+        raise Rejected("charset", "Send the fields in UTF-8.") from None
+    for name in _FIELDS:
+        if name != "certificate" and isinstance(fields.get(name), bytes):
+            raise Rejected("field_invalid", "Send this field as text, not as a file.", field=name)
+    return Upload(**fields)
+
+
+async def _form(request: Request) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     async with request.form(max_files=len(_FIELDS), max_fields=len(_FIELDS)) as form:
         for name, value in form.multi_items():
@@ -104,12 +116,7 @@ async def _upload(request: Request) -> Upload:
                     "field_unknown", "Send each of alias, endpoint, certificate and ca once, and nothing else."
                 )
             fields[name] = await value.read() if isinstance(value, UploadFile) else value
-    if isinstance(fields.get("certificate"), str):
-        fields["certificate"] = fields["certificate"].encode()
-    for name in _FIELDS:
-        if name != "certificate" and isinstance(fields.get(name), bytes):
-            raise Rejected("field_invalid", "Send this field as text, not as a file.", field=name)
-    return Upload(**fields)
+    return fields
 
 
 def _environments(here: Context) -> list[str]:

@@ -35,16 +35,19 @@ def look_at(
     return _body(here, id)
 
 
-async def answer_with_operation(here: Context, id: str, prefer: str) -> Response:  # noqa: A002
+async def answer_with_operation(here: Context, operation: Operation, prefer: str) -> Response:
     """Answer 202 at once; with `Prefer: wait=N` wait for the end and answer 201 (200 for a delete) or the problem."""
+    headers = {"Location": f"/v1/operations/{operation.id}"}
     wait = _WAIT.search(prefer)
-    headers = {"Location": f"/v1/operations/{id}"}
     if wait:
         headers["Preference-Applied"] = f"wait={wait[1]}"
-        await _ended(here, id, seconds=min(int(wait[1]), LONGEST_WAIT_SECONDS))
-    body = await run_in_threadpool(_body, here, id)
+        await _ended(here, operation.id, seconds=min(int(wait[1]), LONGEST_WAIT_SECONDS))
+    if wait or operation.state is not State.RECEIVED:
+        body = await run_in_threadpool(_body, here, operation.id)
+    else:
+        body = OperationBody.of(operation, {}, [])
     if wait and body.problem is not None:
-        return problems.answer(body.problem | {"operation": id})
+        return problems.answer(body.problem | {"operation": operation.id})
     status = 202
     if wait and body.state is State.APPLIED:
         status = 201 if body.kind is Kind.ADD else 200
