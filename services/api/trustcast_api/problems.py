@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -50,11 +49,15 @@ _HEADERS_OF = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "2"},
 }
-_SENTENCES = {
-    HTTPStatus.BAD_REQUEST: "The body cannot be read; send it as the documentation of this route says.",
-    HTTPStatus.NOT_FOUND: "There is nothing at this address.",
-    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not know this method.",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is larger than 256 KB; a certificate is a few KB.",
+# What the framework refuses. The codes are ours: Python 3.13 changed some of its phrases.
+_REFUSED: dict[int, tuple[str, str]] = {
+    HTTPStatus.BAD_REQUEST: ("body_unreadable", "The body cannot be read; send it as this route's documentation says."),
+    HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this address."),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "This address does not know this method."),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
+        "body_too_large",
+        "The request is larger than 256 KB; a certificate is a few KB.",
+    ),
 }
 
 
@@ -113,8 +116,10 @@ def _field_errors(facts: Sequence[tuple[str | None, str, str]]) -> list[dict[str
 def _of_http(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - by registration
     status = HTTPStatus(error.status_code)
-    code = re.sub(r"[^a-z]+", "_", status.phrase.lower())
-    return answer(problem(status, code, _SENTENCES.get(status, status.phrase)))
+    code, detail = _REFUSED.get(status, ("refused", f"{status.phrase}."))
+    refusal = answer(problem(status, code, detail))
+    refusal.headers.update(error.headers or {})
+    return refusal
 
 
 def _of_validation(_request: Request, error: Exception) -> JSONResponse:

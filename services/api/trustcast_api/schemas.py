@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, Field, PlainSerializer, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, PlainSerializer, StringConstraints
 
 from trustcast.domain.certificate import Certificate
 from trustcast.storage.gateways import Phase
@@ -26,9 +26,18 @@ def _rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _in_utc(at: datetime) -> datetime:
+    """A time without a zone is taken for UTC, as all times here are."""
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("there is no such time in UTC") from None
+
+
 # PostgreSQL stores no NUL, and no name of ours has a control character.
 Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
 Prose = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=1000)]
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
 Time = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str)]
 
 
