@@ -31,6 +31,7 @@ def create_app(settings: Settings) -> FastAPI:
     database = Database(settings.database())
     migrate.check(database)
     enrol(database, settings.gateways_file)
+    tokens = auth.Tokens(database, auth.digest(secret(settings.admin_token_file)))
     sender = broker.connect(settings.broker(), settings.redis())
     drainer = Drainer(database, sender)
 
@@ -44,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     # The interactive pages load scripts from elsewhere; the document itself is served.
     app = FastAPI(title="Trustcast", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.context = Context(database, sender, drainer, auth.digest(secret(settings.admin_token_file)))
+    app.state.context = Context(database, sender, drainer, tokens)
     app.add_middleware(BodyLimit)
     problems.install(app)
     for router in routes.ALL:

@@ -11,6 +11,7 @@ from fastapi import Request
 if TYPE_CHECKING:
     from trustcast.broker import Broker
     from trustcast.storage.session import Database
+    from trustcast_api.auth import Tokens
     from trustcast_api.drainer import Drainer
 
 
@@ -21,7 +22,7 @@ class Context:
     database: Database
     broker: Broker
     drainer: Drainer
-    admin_token_sha256: str
+    tokens: Tokens
 
     def now(self) -> datetime:
         """Return the time."""

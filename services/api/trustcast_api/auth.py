@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from trustcast.storage import gateways
 from trustcast_api.problems import ForbiddenError, UnauthenticatedError
 
 if TYPE_CHECKING:
+    from trustcast.storage.session import Database
     from trustcast_api.app_context import Context
 
 _MAX_TOKEN = 512
@@ -46,23 +48,45 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+class Tokens:
+    """Whose token is whose, by SHA-256. What other processes enrol or retire is noticed within `LOOK_AGAIN_SECONDS`.
+
+    Guessing costs the guesser a request and the database nothing.
+    """
+
+    LOOK_AGAIN_SECONDS = 1.0
+
+    def __init__(self, database: Database, admin_token_sha256: str) -> None:
+        self._database = database
+        self._admin_token_sha256 = admin_token_sha256
+        self._gateways: dict[str, Gateway] = {}
+        self._known_until = 0.0
+
+    async def owner(self, token: str) -> Principal | None:
+        """Return whose token this is. Raises `Unavailable`."""
+        presented = digest(token)
+        if hmac.compare_digest(presented, self._admin_token_sha256):
+            return Administrator()
+        if self._known_until < time.monotonic():
+            await run_in_threadpool(self._look)
+        return self._gateways.get(presented)
+
+    def _look(self) -> None:
+        with self._database.reading() as transaction:
+            enrolled = gateways.enrolled(transaction)
+        self._gateways = {one.token_sha256: Gateway(one.name, one.environment) for one in enrolled}
+        self._known_until = time.monotonic() + self.LOOK_AGAIN_SECONDS
+
+
 async def principal(request: Request) -> Principal:
     """Return who sent this. Raises `UnauthenticatedError("unauthenticated")`."""
     context: Context = request.app.state.context
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and 0 < len(token) <= _MAX_TOKEN:
-        presented = digest(token.strip())
-        if hmac.compare_digest(presented, context.admin_token_sha256):
-            return Administrator()
-        if (gateway := await run_in_threadpool(_gateway, context, presented)) is not None:
-            return gateway
+        owner = await context.tokens.owner(token.strip())
+        if owner is not None:
+            return owner
     raise UnauthenticatedError("unauthenticated", "Send a valid token: `Authorization: Bearer …`.")
-
-
-def _gateway(context: Context, token_sha256: str) -> Gateway | None:
-    with context.database.reading() as transaction:
-        found = gateways.by_token(transaction, token_sha256)
-    return Gateway(found.name, found.environment) if found else None
 
 
 async def administrator(who: Annotated[Principal, Depends(principal)]) -> Administrator:

@@ -33,9 +33,8 @@ def record_report(database: Database, gateway: Gateway, report: Report, *, at: d
                 detail=detail,
             )
         before = gateways.floor(transaction, gateway.environment)
-        gateways.record(transaction, gateway.name, report, at=at)
-        after = gateways.floor(transaction, gateway.environment)
-        if after > before:
+        raised = gateways.record(transaction, gateway.name, report, at=at)
+        if raised and (after := gateways.floor(transaction, gateway.environment)) > before:
             reached = operations.reached(gateway.environment, above=before, upto=after)
             operations.converge(transaction, reached, at=at)
         transaction.commit()

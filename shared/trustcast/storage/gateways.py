@@ -89,30 +89,30 @@ def enrol(transaction: Connection, gateways: Sequence[Enrolled], *, at: datetime
         )
 
 
-def by_token(transaction: Connection, token_sha256: str) -> Enrolled | None:
-    """Return the gateway that this token belongs to."""
+def enrolled(transaction: Connection) -> list[Enrolled]:
+    """Return the gateways that may speak."""
     of = gateway.c
-    row = transaction.execute(
-        select(of.name, of.environment, of.token_sha256).where(of.token_sha256 == token_sha256)
-    ).one_or_none()
-    return Enrolled(*row) if row else None
+    rows = transaction.execute(select(of.name, of.environment, of.token_sha256).where(of.token_sha256.is_not(None)))
+    return [Enrolled(*row) for row in rows]
 
 
 def in_environment(transaction: Connection, environment: str) -> list[GatewayStatus]:
     """Return the gateways of an environment by name."""
     columns = [gateway.c[name] for name in GatewayStatus.__dataclass_fields__]
-    rows = transaction.execute(select(*columns).where(*_enrolled(environment)).order_by(gateway.c.name))
+    rows = transaction.execute(select(*columns).where(*_those_of(environment)).order_by(gateway.c.name))
     return [GatewayStatus(*row) for row in rows]
 
 
 def take_turns(transaction: Connection) -> None:
     """Let reports follow one another, until this transaction ends, whatever environments they are from."""
+    if transaction.dialect.name == "sqlite":
+        return  # BEGIN IMMEDIATE has done it
     for name in transaction.execute(select(environment.c.name).order_by(environment.c.name)).scalars().all():
         transaction.execute(update(environment).where(environment.c.name == name).values(type=environment.c.type))
 
 
-def record(transaction: Connection, name: str, report: Report, *, at: datetime) -> None:
-    """Keep a report. The gateway's generation never falls: a late report cannot undo a newer one.
+def record(transaction: Connection, name: str, report: Report, *, at: datetime) -> bool:
+    """Keep a report and tell whether it raised the gateway's generation, which never falls, however late a report is.
 
     Only what is news makes a row of history; a heartbeat moves `reported_at`.
     """
@@ -125,17 +125,18 @@ def record(transaction: Connection, name: str, report: Report, *, at: datetime) 
     }
     known = transaction.execute(select(of.generation, of.phase, of.code).where(of.name == name)).one()
     if report.generation < known.generation and report.phase is not Phase.FAILED:
-        return
+        return False
     # A failure says nothing about what is on disk but that it is not news: the generation stays.
     generation = known.generation if report.phase is Phase.FAILED else report.generation
     transaction.execute(update(gateway).where(of.name == name).values(generation=generation, reported_at=at, **values))
     if (generation, report.phase, report.code) != tuple(known):
         transaction.execute(insert(gateway_report).values(gateway=name, generation=generation, at=at, **values))
+    return bool(generation > known.generation)
 
 
 def floor(transaction: Connection, environment: str) -> int:
     """Return the generation that every gateway of the environment has; 0 where there is none."""
-    lowest = transaction.execute(select(func.min(gateway.c.generation)).where(*_enrolled(environment))).scalar_one()
+    lowest = transaction.execute(select(func.min(gateway.c.generation)).where(*_those_of(environment))).scalar_one()
     return lowest or 0
 
 
@@ -158,5 +159,5 @@ def arrivals(transaction: Connection, operation: str) -> list[Arrival]:
     return [Arrival(*row) for row in rows]
 
 
-def _enrolled(environment: str) -> tuple[ColumnElement[bool], ...]:
+def _those_of(environment: str) -> tuple[ColumnElement[bool], ...]:
     return gateway.c.environment == environment, gateway.c.token_sha256.is_not(None)
