@@ -62,9 +62,10 @@ def apply_changes(
     `LostRaceError` when another worker's commit came first, in which case nothing was changed.
     """
     advanced: dict[str, tuple[int, Truststore]] = {}
-    with database.writing() as transaction:
+    with database.reading() as transaction:  # whoever looks again mostly finds nothing, and needs no lock to see that
         if not operations.any_in(transaction, State.VALIDATED):
             return Outcome()
+    with database.writing() as transaction:
         # From here on nobody else decides; taken before any row of an operation, so that no two wait for each other.
         truststores.hold_all(transaction)
         waiting = operations.validated(transaction, limit=BATCH)
@@ -99,6 +100,7 @@ def _more_are_coming(transaction: Connection, oldest: Operation, at: datetime) -
 def _register(transaction: Connection, waiting: Sequence[Operation], per_endpoint: int | None) -> Register:
     held = certificates.holdings(
         transaction,
+        tenants=[one.tenant_id for one in waiting],
         alias_keys=[one.alias_key for one in waiting],
         endpoints=[one.endpoint for one in waiting if one.endpoint],
         fingerprints=[one.fingerprint_sha256 for one in waiting if one.fingerprint_sha256],

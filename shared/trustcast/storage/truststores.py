@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from trustcast.domain.errors import NotFound
 from trustcast.domain.truststore import ChangeSet, Truststore
@@ -110,20 +110,15 @@ def content(transaction: Connection, name: str) -> Truststore:
 def changes(transaction: Connection, name: str, *, after: int) -> ChangeSet:
     """Return the net change from generation `after` to now: for each alias the last word since then."""
     of = truststore_change.c
-    last = (
-        select(of.alias, func.max(of.generation).label("generation"))
-        .where(of.environment == name, of.generation > after)
-        .group_by(of.alias)
-        .subquery()
-    )
     rows = transaction.execute(
         select(of.alias, of.certificate)
-        .join(last, and_(of.alias == last.c.alias, of.generation == last.c.generation))
-        .where(of.environment == name)
-    ).all()
+        .where(of.environment == name, of.generation > after)
+        .order_by(of.generation)  # the order of the primary key: what is read grows with the changes, not with the log
+    )
+    last = {row.alias: row.certificate for row in rows}
     return ChangeSet(
-        put={row.alias: row.certificate for row in rows if row.certificate is not None},
-        remove=frozenset(row.alias for row in rows if row.certificate is None),
+        put={alias: sha256 for alias, sha256 in last.items() if sha256 is not None},
+        remove=frozenset(alias for alias, sha256 in last.items() if sha256 is None),
     )
 
 
