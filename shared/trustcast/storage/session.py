@@ -66,7 +66,7 @@ class Database:
 def _as_unavailable() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError, sqlite.LockedError) as error:
+    except (OperationalError, InterfaceError, PoolTimeoutError, sqlite.DriverError) as error:
         raise Unavailable("database_unavailable", f"The database does not answer: {_reason(error)}.") from error
     except DBAPIError as error:
         if type(error) is DatabaseError:  # and none of its kinds: SQLite's "file is not a database", "malformed"

@@ -19,7 +19,7 @@ else:
         import sqlite3
 
 WRITING = "trustcast_writing"
-LockedError = sqlite3.OperationalError
+DriverError = sqlite3.DatabaseError  # what our own begin and commit raise, which SQLAlchemy does not see
 _BUSY_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.0003, 0.002  # at first, at most
 
