@@ -58,7 +58,7 @@ def test_an_emptied_redis_costs_time_but_no_upload(
             services.stop("worker")  # so that the next messages are surely in Redis and nowhere else
             for number in range(40, 60):
                 uploader.upload(f"backend-{number}")
-            dev_server.wait_until(lambda: server.llen("validation") > 0, 5)
+            dev_server.wait_until(uploader.nothing_is_owed, 5)
             server.flushall()
         services.start("worker")
 

@@ -50,6 +50,11 @@ class Client:
         """Tell whether something is on its way."""
         return self._count(State.RECEIVED, State.VALIDATED) > 0
 
+    def nothing_is_owed(self) -> bool:
+        """Tell whether the broker has every message."""
+        with self.database.reading() as transaction:
+            return transaction.execute(select(tables.outbox.c.id)).first() is None
+
     def longest(self) -> float:
         """Return the longest time from accepted to applied, in seconds."""
         of = tables.operation.c
