@@ -37,5 +37,6 @@ def configure(service: str, level: int = logging.INFO) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.captureWarnings(capture=True)  # or they stand between our lines as text
     logging.getLogger("trustcast").setLevel(level)
     structlog.contextvars.bind_contextvars(service=service)
