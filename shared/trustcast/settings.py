@@ -99,6 +99,8 @@ def secret(path: Path | None) -> str:
         text = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise SettingsError(f"The secret file {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"The secret file {path} holds no text in UTF-8.") from None
     if not text:
         raise SettingsError(f"The secret file {path} is empty.")
     return text
