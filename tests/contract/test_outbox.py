@@ -175,3 +175,12 @@ def test_transaction_left_without_commit_owes_nothing(database: Database) -> Non
         outbox.add(transaction, OperationAccepted("a"), source="test", at=NOW)
 
     assert owed(database) == 0
+
+
+def test_whoever_committed_sends_what_it_owes_itself(database: Database) -> None:
+    owe(database, OperationAccepted("a"), OperationValidated("b"), TruststoreChanged("default", 1))
+    postbox = Postbox()
+
+    struck_off = outbox.drain(database, postbox, only=OperationValidated)
+
+    assert (struck_off, owed(database), postbox.taken) == (1, 2, [OperationValidated("b")])

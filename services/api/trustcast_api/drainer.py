@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from trustcast.domain.errors import Unavailable
+from trustcast.domain.messages import OperationAccepted
 from trustcast.storage import outbox
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ log = structlog.get_logger("trustcast.api")
 
 _FIRST_RETRY_SECONDS = 0.1
 _LONGEST_RETRY_SECONDS = 2.0
-_GATHER_SECONDS = 0.01
+_GATHER_SECONDS, _LONGEST_GATHER_SECONDS = 0.01, 0.1
 
 
 class Drainer:
@@ -55,20 +56,23 @@ class Drainer:
             self._woken.clear()
             if self._stopping:
                 return
-            pause = self._drain(pause)
-            # What is committed in this moment goes with the next message; a lone upload never meets it.
-            time.sleep(_GATHER_SECONDS)
+            pause, sent = self._drain(pause)
+            # What is committed in this moment goes with the next message. The more there was, the longer: in a burst a
+            # few wake-ups with much to do leave the database to the uploads. A lone upload never meets it.
+            time.sleep(min(_GATHER_SECONDS * sent, _LONGEST_GATHER_SECONDS))
 
-    def _drain(self, pause: float | None) -> float | None:
-        """Drain; return the seconds until the next try, None if nothing is owed any more."""
+    def _drain(self, pause: float | None) -> tuple[float | None, int]:
+        """Drain; return the seconds until the next try, None if nothing is owed any more, and how much was sent."""
+        sent = 0
         try:
-            while outbox.drain(self._database, self._broker) == outbox.BATCH:
-                pass
+            while (batch := outbox.drain(self._database, self._broker, only=OperationAccepted)) == outbox.BATCH:
+                sent += batch
+            sent += batch
         except Unavailable as error:
             if pause is None:
                 log.warning("outbox_waits", code=error.code, detail=error.detail)
         except Exception:  # this thread's edge: a bug must not silence every upload after it
             log.exception("unexpected")
         else:
-            return None
-        return min((pause or _FIRST_RETRY_SECONDS / 2) * 2, _LONGEST_RETRY_SECONDS)
+            return None, sent
+        return min((pause or _FIRST_RETRY_SECONDS / 2) * 2, _LONGEST_RETRY_SECONDS), sent

@@ -62,14 +62,15 @@ def apply_changes(
     `LostRaceError` when another worker's commit came first, in which case nothing was changed.
     """
     advanced: dict[str, tuple[int, Truststore]] = {}
-    with database.reading() as transaction:  # whoever looks again mostly finds nothing, and needs no lock to see that
-        if not operations.any_in(transaction, State.VALIDATED):
+    with database.reading() as transaction:  # most wake-ups of a burst end here, and need no lock to see that
+        oldest = operations.validated(transaction, limit=1)
+        if not oldest or _more_are_coming(transaction, oldest[0], at):
             return Outcome()
     with database.writing() as transaction:
         # From here on nobody else decides; taken before any row of an operation, so that no two wait for each other.
         truststores.hold_all(transaction)
         waiting = operations.validated(transaction, limit=BATCH)
-        if not waiting or _more_are_coming(transaction, waiting[0], at):
+        if not waiting:
             return Outcome()
         outcome = _decide(waiting, _register(transaction, waiting, per_endpoint))
         if outcome.done:

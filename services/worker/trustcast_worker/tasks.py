@@ -9,11 +9,12 @@ import structlog
 from trustcast import broker
 from trustcast.domain import messages
 from trustcast.domain.errors import Rejected, TrustcastError, Unavailable
+from trustcast.domain.messages import OperationValidated, TruststoreChanged
 from trustcast.storage import outbox
 from trustcast_worker.apply_changes import LostRaceError, Outcome, apply_changes, blame
 from trustcast_worker.sign_heads import sign_heads
 from trustcast_worker.sweep import sweep
-from trustcast_worker.validate_uploads import validate_uploads
+from trustcast_worker.validate_uploads import BATCH, validate_uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,8 +56,12 @@ def register(app: Celery, context: Context) -> None:
 
 def _validate(context: Context, event: str) -> None:
     _heard(event)
-    while verdicts := validate_uploads(context.database, policy=context.policy, worker=context.name, now=context.now):
-        outbox.drain(context.database, context.broker)
+    # What comes in meanwhile has a wake-up of its own: looking again at once would make many small batches of a burst.
+    full = True
+    while full:
+        verdicts = validate_uploads(context.database, policy=context.policy, worker=context.name, now=context.now)
+        full = len(verdicts) == BATCH
+        outbox.drain(context.database, context.broker, only=OperationValidated)
         for one in verdicts:
             log.info("validated", operation=one.operation.id, problem=(one.problem or {}).get("code"))
 
@@ -64,7 +69,7 @@ def _validate(context: Context, event: str) -> None:
 def _apply(context: Context, event: str) -> None:
     _heard(event)
     while outcome := _applied(context):
-        outbox.drain(context.database, context.broker)
+        outbox.drain(context.database, context.broker, only=TruststoreChanged)
         for one in outcome.done:
             log.info("applied", operation=one.id)
         for one, conflict in outcome.refused:
