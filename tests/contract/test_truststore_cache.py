@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.pipeline import Pipeline
 from trustcast.domain.truststore import Truststore
 from trustcast.storage.session import Database
@@ -81,15 +83,15 @@ def one_digest(pipeline: Pipeline) -> str:
 
 
 def dump(database: Database) -> bytes:
-    with database.reading() as transaction:
-        connection = transaction.connection.driver_connection
-        assert connection is not None
-        serialized: bytes = connection.serialize()
-    return serialized
+    database.close()
+    return file_of(database).read_bytes()
 
 
 def restore(database: Database, backup: bytes) -> None:
-    assert database.engine.url.database is not None
     database.close()
-    with open(database.engine.url.database, "wb") as file:  # noqa: PTH123 - the file as it is, not through a library
-        file.write(backup)
+    file_of(database).write_bytes(backup)
+
+
+def file_of(database: Database) -> Path:
+    assert database.engine.url.database is not None
+    return Path(database.engine.url.database)
