@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,9 @@ def running(module: str, environ: Mapping[str, str], log: Path) -> Iterator[Serv
     try:
         yield Service(process, log)
     finally:
-        process.kill()
+        # Its whole group: Celery's beat is a process of its own and outlives a worker that was killed.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
