@@ -21,8 +21,9 @@ def read_changes(database: Database, environment: str, *, after: int) -> bytes:
     the digest and compares it with the head. Raises `NotFound`, `Unavailable`.
     """
     with database.reading() as transaction:
-        truststores.status(transaction, environment)
         head = truststores.newest_head(transaction, environment)
+        if head is None:
+            truststores.status(transaction, environment)  # raises if there is no such environment
         changes = _all(transaction, environment) if after == 0 else _since(transaction, environment, after)
     envelope = json.loads(head.envelope) if head else None
     return json.dumps({"head": envelope, "after": after, "changes": changes}, separators=(",", ":")).encode()
