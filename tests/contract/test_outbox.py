@@ -131,9 +131,10 @@ def test_long_queue_leaves_in_batches(database: Database) -> None:
 
 
 def test_event_of_a_newer_version_waits_for_somebody_who_understands_it(database: Database) -> None:
-    unknown = '{"type":"trustcast.operation.revised.v9","data":{}}'
+    revised = "trustcast.operation.revised.v9"
+    row = {"type": revised, "event": f'{{"type":"{revised}","data":{{}}}}', "created_at": NOW}
     with database.writing() as transaction:
-        transaction.execute(insert(outbox_table).values(event=unknown, created_at=NOW))
+        transaction.execute(insert(outbox_table).values(row))
         transaction.commit()
     owe(database, OperationAccepted("a"))
     postbox = Postbox()

@@ -112,7 +112,7 @@ def test_database_that_was_not_migrated_is_unavailable_and_says_what_to_do(empty
 def test_instants_come_back_to_the_microsecond_and_in_utc(database: Database) -> None:
     elsewhere = NOON.astimezone(timezone(timedelta(hours=-9, minutes=-30)))
     with database.writing() as transaction:
-        transaction.execute(insert(outbox).values(event="x", created_at=elsewhere))
+        transaction.execute(insert(outbox).values(type="x", event="x", created_at=elsewhere))
         transaction.commit()
 
     with database.reading() as transaction:
@@ -124,7 +124,7 @@ def test_instants_come_back_to_the_microsecond_and_in_utc(database: Database) ->
 def test_instants_compare_in_sql_as_they_do_in_python(database: Database) -> None:
     moments = [NOON + timedelta(microseconds=step) for step in (0, 1, 999_999, 1_000_000)]
     with database.writing() as transaction:
-        transaction.execute(insert(outbox), [{"event": "x", "created_at": moment} for moment in moments])
+        transaction.execute(insert(outbox), [{"type": "x", "event": "x", "created_at": moment} for moment in moments])
         transaction.commit()
 
     with database.reading() as transaction:

@@ -200,6 +200,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", Sequence, primary_key=True),
+    Column("type", String(64), nullable=False),
     Column("event", Text, nullable=False),  # a CloudEvent as JSON
     Column("created_at", Instant, nullable=False),
     sqlite_autoincrement=True,  # or the id of a row struck off goes to the next one, and a slow drain strikes off that

@@ -56,6 +56,7 @@ def upgrade() -> None:
     op.create_table(
         "outbox",
         sa.Column("id", Sequence, nullable=False),
+        sa.Column("type", sa.String(length=64), nullable=False),
         sa.Column("event", sa.Text(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
