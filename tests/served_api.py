@@ -67,11 +67,13 @@ class ServedApi:
         data = {"alias": alias, "endpoint": endpoint or f"https://{alias.lower()}.example", **fields}
         return self.ask("POST", "/v1/certificates", data=data, files={"certificate": made.pem}, headers=headers)
 
-    def work(self) -> None:
-        """Do the worker's part for everything that waits."""
+    def work(self) -> bool:
+        """Do the worker's part for everything that waits; tell whether there was anything."""
         self.pipeline.at = max(self.pipeline.at, datetime.now(UTC))
+        worked = False
         while self.pipeline.run():
-            pass
+            worked = True
+        return worked
 
 
 def environ(folder: Path, database_url: str, redis_url: str) -> dict[str, str]:

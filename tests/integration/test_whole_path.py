@@ -191,7 +191,9 @@ def lone(sqlite_url: str, tmp_path: Path) -> Iterator[Running]:
 
 
 def test_what_came_while_no_worker_was_there_is_applied_by_the_next(lone: Running) -> None:
-    ids = [lone.api.upload(f"web-{number}", self_signed(f"web-{number}.example")).json()["id"] for number in range(3)]
+    answers = [lone.api.upload(f"web-{number}", self_signed(f"web-{number}.example")) for number in range(3)]
+    assert [answer.status_code for answer in answers] == [202] * 3, answers[0].text
+    ids = [answer.json()["id"] for answer in answers]
     with lone.redis.client() as client:
         client.flushall()  # and every wake-up was lost
 
