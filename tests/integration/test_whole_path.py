@@ -211,8 +211,9 @@ def test_services_stop_when_told_and_speak_json_lines(lone: Running) -> None:
 
         assert worker.stop() == 0
 
-    for line in [*log.read_text().splitlines(), *(lone.folder / "api.log").read_text().splitlines()]:
-        assert json.loads(line)["service"] in {"api", "worker"}
+    lines = [*log.read_text().splitlines(), *(lone.folder / "api.log").read_text().splitlines()]
+    assert [line for line in lines if not line.startswith("{")] == []
+    assert {json.loads(line)["service"] for line in lines} == {"api", "worker"}
 
 
 def test_operation_can_be_followed_through_the_logs_of_both(lone: Running) -> None:
