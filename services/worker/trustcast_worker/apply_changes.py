@@ -44,6 +44,7 @@ class Outcome:
     refused: list[tuple[Operation, Conflict]] = field(default_factory=list)
     # (tenant, alias key) -> the operation that put it last, None for one that is gone
     touched: dict[tuple[int, str], Operation | None] = field(default_factory=dict)
+    left_some: bool = False  # whether the batch left some out that waited, too
 
     def __bool__(self) -> bool:
         return bool(self.done or self.refused)
@@ -62,17 +63,14 @@ def apply_changes(
     `LostRaceError` when another worker's commit came first, in which case nothing was changed.
     """
     advanced: dict[str, tuple[int, Truststore]] = {}
-    with database.reading() as transaction:  # most wake-ups of a burst end here, and need no lock to see that
-        oldest = operations.validated(transaction, limit=1)
-        if not oldest or _more_are_coming(transaction, oldest[0], at):
-            return Outcome()
     with database.writing() as transaction:
         # From here on nobody else decides; taken before any row of an operation, so that no two wait for each other.
         truststores.hold_all(transaction)
         waiting = operations.validated(transaction, limit=BATCH)
-        if not waiting:
+        if not waiting or _more_are_coming(transaction, waiting[0], at):
             return Outcome()
         outcome = _decide(waiting, _register(transaction, waiting, per_endpoint))
+        outcome.left_some = len(waiting) == BATCH or bool(waiting[0].attempts)  # a suspect comes alone
         if outcome.done:
             for environment in truststores.environments(transaction):
                 advanced[environment] = _advance(transaction, environment, outcome, signer=signer, cache=cache, at=at)

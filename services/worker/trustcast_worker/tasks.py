@@ -57,10 +57,10 @@ def register(app: Celery, context: Context) -> None:
 def _validate(context: Context, event: str) -> None:
     _heard(event)
     # What comes in meanwhile has a wake-up of its own: looking again at once would make many small batches of a burst.
-    full = True
-    while full:
+    again = True
+    while again:
         verdicts = validate_uploads(context.database, policy=context.policy, worker=context.name, now=context.now)
-        full = len(verdicts) == BATCH
+        again = len(verdicts) == BATCH
         outbox.drain(context.database, context.broker, only=OperationValidated)
         for one in verdicts:
             log.info("validated", operation=one.operation.id, problem=(one.problem or {}).get("code"))
@@ -68,7 +68,10 @@ def _validate(context: Context, event: str) -> None:
 
 def _apply(context: Context, event: str) -> None:
     _heard(event)
-    while outcome := _applied(context):
+    again = True
+    while again:
+        outcome = _applied(context)
+        again = outcome.left_some
         outbox.drain(context.database, context.broker, only=TruststoreChanged)
         for one in outcome.done:
             log.info("applied", operation=one.id)

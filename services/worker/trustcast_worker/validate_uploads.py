@@ -32,9 +32,6 @@ def validate_uploads(database: Database, *, policy: Policy, worker: str, now: Ca
     The claim is committed before the bytes are touched, so an upload that kills the process is counted against itself
     and ends as `failed` after `ATTEMPTS`. Raises `Unavailable`.
     """
-    with database.reading() as transaction:  # whoever looks again mostly finds nothing, and needs no lock to see that
-        if not operations.any_in(transaction, State.RECEIVED):
-            return []
     with database.writing() as transaction:
         claimed = operations.claim(transaction, worker=worker, at=now(), lease=LEASE, attempts=ATTEMPTS, limit=BATCH)
         certificates = blobs.read(transaction, [one.certificate for one in claimed if one.certificate])

@@ -39,8 +39,8 @@ def append(transaction: Connection, events: Sequence[AuditEvent], *, at: datetim
     """Chain `events` to the tail. The tail's row is locked first, so appends follow one another on every database."""
     if not events:
         return
-    transaction.execute(update(audit_tail).values(sequence=audit_tail.c.sequence + len(events)))
-    last, previous = transaction.execute(select(audit_tail.c.sequence, audit_tail.c.sha256)).one()
+    ahead = update(audit_tail).values(sequence=audit_tail.c.sequence + len(events))
+    last, previous = transaction.execute(ahead.returning(audit_tail.c.sequence, audit_tail.c.sha256)).one()
     rows = []
     for sequence, event in enumerate(events, start=last - len(events) + 1):
         facts = json.dumps(event.facts, sort_keys=True, separators=(",", ":"))

@@ -45,10 +45,12 @@ def read(transaction: Connection, sha256s: Iterable[str]) -> dict[str, bytes]:
 
 def forget_unused(transaction: Connection, sha256s: Iterable[str]) -> None:
     """Delete those bytes that no operation and no truststore, past or present, refers to."""
+    if not (candidates := set(sha256s)):
+        return
     of = certificate_blob.c.sha256
     used = [
         exists().where(operation.c.certificate == of),
         exists().where(truststore_entry.c.certificate == of),
         exists().where(truststore_change.c.certificate == of),
     ]
-    transaction.execute(delete(certificate_blob).where(of.in_(set(sha256s)), *(~one for one in used)))
+    transaction.execute(delete(certificate_blob).where(of.in_(candidates), *(~one for one in used)))
