@@ -16,6 +16,7 @@ def describe() -> dict[str, str | int | float]:
     """Return cores, versions and what a sync to disk costs."""
     return {
         "cores": len(os.sched_getaffinity(0)),
+        "load_before": round(os.getloadavg()[0], 1),  # what else the machine was doing
         "processor": _processor(),
         "python": platform.python_version(),
         "sqlite": sqlite.version(),
