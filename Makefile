@@ -30,7 +30,7 @@ check: $(READY) ## ruff, mypy strict, the borders between rooms
 	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/python -m pytest -q tests/architecture
 
-bench: $(READY) ## the numbers of README.md, measured here, as a table and as JSON
+bench: $(READY) ## what it is held to, measured here, as a table and as JSON
 	@.venv/bin/python -m benchmarks $(ARGS)
 
 lock: $(READY) ## resolve requirements/*.txt anew from pyproject.toml
@@ -42,7 +42,7 @@ secrets: $(READY) ## fresh secrets and sample gateway homes for docker compose, 
 compose-test: $(READY) ## docker-compose.yml for real: build, up, one upload, both listeners' files, down
 	@.venv/bin/python -m tests.compose
 
-clean: ## remove what can be made again (.venv, caches); data/, secrets/ and gateways/ stay
+clean: ## remove what can be made again (.venv, caches); data/ and compose-data/ stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 

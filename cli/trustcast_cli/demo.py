@@ -43,11 +43,14 @@ def run() -> None:
     path = Path(tempfile.mkdtemp(prefix="trustcast-demo-"))
     try:
         _run_in(path)
+    except CannotRun as error:
+        raise CannotRun(f"The demo failed: {error}\nIts data folder is kept for you to look at: {path}") from error
     except KeyboardInterrupt:
         shutil.rmtree(path)
         raise CannotRun("The demo was interrupted; everything is stopped.") from None
-    except CannotRun as error:
-        raise CannotRun(f"The demo failed: {error}\nIts data folder is kept for you to look at: {path}") from error
+    except BaseException:  # a pipe that was closed, say: keys and tokens must not stay behind
+        shutil.rmtree(path)
+        raise
     shutil.rmtree(path)
 
 

@@ -11,7 +11,7 @@ from trustcast_cli import data_folder, passed_settings
 from trustcast_cli.data_folder import DataFolder
 from trustcast_cli.embedded_redis import LOOPBACK, EmbeddedRedis
 from trustcast_cli.errors import CannotRun
-from trustcast_cli.supervise import Child
+from trustcast_cli.supervise import PRIVATE_UMASK, Child
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ class Processes:
             done = subprocess.run(
                 child.command,
                 env=dict(child.environment),
+                umask=PRIVATE_UMASK,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -19,6 +19,9 @@ from pathlib import Path
 
 from trustcast_cli import leash
 
+# What children write is for the same user alone, wherever the data folder lies.
+PRIVATE_UMASK = 0o077
+
 
 @dataclass(frozen=True, slots=True)
 class Child:
@@ -165,6 +168,7 @@ class _Kept:
                 stdout=log,
                 stderr=log,
                 process_group=0,
+                umask=PRIVATE_UMASK,
                 pass_fds=self._pass_fds,
             )
             if self._stopping.is_set():  # stop() came just before and found nothing to signal

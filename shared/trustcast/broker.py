@@ -74,7 +74,7 @@ class Broker:
 
 def connect(broker_url: str, redis_url: str) -> Broker:
     """Return the broker at these URLs; it connects when it is first used."""
-    hints = redis.Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=2, health_check_interval=10)
+    hints = redis.Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2, health_check_interval=10)
     sender = celery_app(broker_url)
     # A sender does not wait for a broker that is away; the outbox keeps what is owed and tries again.
     sender.conf.broker_transport_options = sender.conf.broker_transport_options | _NO_RETRY

@@ -49,6 +49,12 @@ def truststore_of(home: GatewayHome, *present: RawEntry, password: str = PASSWOR
     home.truststore.write_bytes(jks.write(present, password))
 
 
+def capital(alias: str, der: bytes) -> RawEntry:
+    """An entry whose alias has a capital letter, as keytool never writes it and other programs do."""
+    raw = trusted_entry(alias, der, made_ms=1).raw
+    return RawEntry(alias, raw.replace(alias.lower().encode(), alias.encode(), 1))
+
+
 def key_entry(alias: str) -> RawEntry:
     name = alias.encode()
     head = struct.pack(">IH", 1, len(name)) + name + struct.pack(">Q", 77)
@@ -127,14 +133,30 @@ def test_a_private_key_under_a_managed_alias_is_a_conflict_in_any_spelling(home:
         JksOutput().install(home, managed(backend=b"B"))
 
 
-def test_the_same_certificate_under_a_foreign_alias_becomes_ours(home: GatewayHome) -> None:
-    output = JksOutput()
+def test_the_same_certificate_under_a_foreign_alias_stays_the_operators(home: GatewayHome) -> None:
+    output, before = JksOutput(), home.truststore.read_bytes()
 
-    output.install(home, {"foreign-1": trusted_entry("foreign-1", FOREIGN[0])})
+    read = output.install(home, {"foreign-1": trusted_entry("foreign-1", FOREIGN[0])})
 
-    assert aliases(home) == ["foreign-2", "foreign-1"]
+    assert (home.truststore.read_bytes(), read["foreign-1"]) == (before, hashlib.sha256(FOREIGN[0]).hexdigest())
     output.install(home, {})
-    assert aliases(home) == ["foreign-2"]
+    assert home.truststore.read_bytes() == before
+
+
+def test_a_foreign_alias_with_a_capital_letter_does_not_serve(home: GatewayHome) -> None:
+    truststore_of(home, trusted_entry("web", b"W", made_ms=1), capital("Api", b"A"))
+
+    with pytest.raises(Conflict):
+        JksOutput().install(home, managed(api=b"A"))
+
+
+def test_looking_changes_nothing_and_says_what_is_wrong(home: GatewayHome) -> None:
+    home.truststore.write_bytes(b"junk")
+
+    with pytest.raises(Unavailable):
+        JksOutput().look(home)
+
+    assert home.truststore.read_bytes() == b"junk"
 
 
 def test_the_profiles_are_the_same_bytes_and_newer_than_before(home: GatewayHome) -> None:

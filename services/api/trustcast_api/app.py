@@ -75,6 +75,9 @@ def enrol(database: Database, path: Path) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         raise SettingsError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+    for what, values in (("name", [one.name for one in named]), ("token", [one.token_sha256 for one in named])):
+        if len(set(values)) < len(values):
+            raise SettingsError(f"{path} gives two gateways the same {what}; each needs its own.")
     with database.writing() as transaction:
         environments = truststores.environments(transaction)
         for environment in {one.environment for one in named} - set(environments):

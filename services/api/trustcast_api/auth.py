@@ -92,7 +92,7 @@ async def principal(request: Request) -> Principal:
 async def administrator(who: Annotated[Principal, Depends(principal)]) -> Administrator:
     """Let the administrator pass. Raises `ForbiddenError("forbidden")`."""
     if not isinstance(who, Administrator):
-        raise ForbiddenError("forbidden", "This token may not do that.")
+        raise ForbiddenError("forbidden", "This token is not the administrator's; use that one.")
     return who
 
 

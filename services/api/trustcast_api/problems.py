@@ -83,10 +83,10 @@ def of_operation(kept: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def answer(body: dict[str, Any]) -> JSONResponse:
+def answer(body: dict[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Return a problem document as a response."""
-    headers = _HEADERS_OF.get(HTTPStatus(body["status"]))
-    return JSONResponse(body, body["status"], headers, media_type="application/problem+json")
+    own = _HEADERS_OF.get(HTTPStatus(body["status"]), {})
+    return JSONResponse(body, body["status"], {**own, **(headers or {})}, media_type="application/problem+json")
 
 
 def install(app: FastAPI) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,13 +50,15 @@ class WarningBody(BaseModel):
 
 
 class GatewayArrival(BaseModel):
-    """A gateway that has an operation's generation, and since when."""
+    """A gateway that has an operation's generation, and since when; or that fails, and why."""
 
     name: str
     environment: str
     generation: int
     phase: str
     at: Time
+    code: str | None
+    detail: str | None
 
 
 class OperationBody(BaseModel):
@@ -90,12 +93,7 @@ class OperationBody(BaseModel):
             warnings=[WarningBody.model_validate(warning) for warning in one.warnings],
             generations=dict(generations),
             converged=one.converged_at is not None,
-            gateways=[
-                GatewayArrival(
-                    name=at.name, environment=at.environment, generation=at.generation, phase=at.phase, at=at.at
-                )
-                for at in arrivals
-            ],
+            gateways=[GatewayArrival.model_validate(asdict(at)) for at in arrivals],
             accepted_at=one.accepted_at,
             validated_at=one.validated_at,
             applied_at=one.applied_at,

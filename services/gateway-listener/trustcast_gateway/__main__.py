@@ -19,6 +19,7 @@ from trustcast import log as logs
 from trustcast import settings
 from trustcast.domain.errors import TrustcastError
 from trustcast_gateway import distribution, hints, trusted_state
+from trustcast_gateway.distribution import ApiUnavailable
 from trustcast_gateway.follow import Wake, follow
 from trustcast_gateway.refresh import Node, complete, refresh
 from trustcast_gateway.reports import Reports
@@ -112,10 +113,12 @@ def _follow(node: Node, loaded: Settings, wake: Wake, stop: threading.Event) -> 
         log.warning("files_not_completed", code=error.code, detail=error.detail)
 
     def once() -> int:
-        generation = refresh(node)
-        if loaded.health_file is not None:
-            loaded.health_file.touch()
-        return generation
+        try:
+            return refresh(node)
+        finally:
+            # A listener that says what is wrong with its gateway is well; to restart it would mend nothing.
+            if loaded.health_file is not None and not isinstance(sys.exception(), ApiUnavailable):
+                loaded.health_file.touch()
 
     follow(once, wake, stop, tick_seconds=loaded.gateway_reconcile_seconds, uniform=random.uniform)
 

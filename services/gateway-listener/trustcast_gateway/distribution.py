@@ -73,7 +73,7 @@ class Report:
 
     environment: str
     generation: int
-    entries_sha256: str
+    entries_sha256: str | None
     phase: Literal["installed", "loaded", "failed"]
     code: str | None = None
     detail: str | None = None

@@ -59,7 +59,9 @@ class Node:
 
     def __post_init__(self) -> None:
         self.managed = _entries(self.state.certificates()) if self.state.generation else {}
-        self.standing = Report(self.environment, 0, Truststore().digest(), "installed")
+        # What an earlier run installed is not known until it has been read back.
+        digest = None if self.state.generation else Truststore().digest()
+        self.standing = Report(self.environment, 0, digest, "installed")
 
 
 def complete(node: Node) -> None:
@@ -156,11 +158,13 @@ def _verified(node: Node, after: int) -> Verified | None:
 
 
 def _install(node: Node) -> None:
-    """Install what is held and read it back; before the first verified head nothing is touched."""
+    """Install what is held and read it back; before the first verified head nothing is touched, only looked at."""
+    home = GatewayHome.read(node.home, node.password)
     if node.state.generation == 0:
+        node.output.look(home)
         return
     held = node.state.truststore
-    read = node.output.install(GatewayHome.read(node.home, node.password), node.managed)
+    read = node.output.install(home, node.managed)
     if any(read.get(alias) != fingerprint for alias, fingerprint in held.entries.items()):
         raise Unavailable("read_back_mismatch", "The second reader does not find in the truststore what was written.")
     node.standing = replace(node.standing, generation=node.state.generation, entries_sha256=held.digest())

@@ -30,7 +30,7 @@ class Settings(settings.Settings):
     gateway_reconcile_seconds: Annotated[float, Field(gt=0, le=86400)] = 30.0
     gateway_truststore_password_file: Path | None = None  # needed where the gateway's is in a secure vault
     head_public_key_file: Path  # pinned; while keys change it holds several
-    health_file: Path | None = None  # touched by every completed refresh
+    health_file: Path | None = None  # touched by every refresh that reached the api, whatever came of it
 
     @model_validator(mode="after")
     def _at_most_one_redis_url(self) -> Self:

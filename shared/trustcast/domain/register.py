@@ -34,15 +34,21 @@ class Register:
 
     def add(self, new: Holding) -> None:
         """Take `new` in. Raises `Conflict`: `alias_exists`, `certificate_exists` or `endpoint_has_certificate`."""
-        if (new.tenant_id, new.alias_key) in self._held:
+        held = self._held.get((new.tenant_id, new.alias_key))
+        if held == new:
+            raise Conflict("alias_exists", "This very certificate is already trusted under this alias.", field="alias")
+        if held is not None:
             raise Conflict(
-                "alias_exists", "Another certificate has this alias; choose another one or replace it.", field="alias"
+                "alias_exists",
+                "Another certificate has this alias; choose another alias or delete that one.",
+                field="alias",
             )
         same = [one for one in self._of(new.tenant_id) if one.fingerprint_sha256 == new.fingerprint_sha256]
         if same:
             raise Conflict(
                 "certificate_exists",
-                f"The same certificate is already trusted under the alias {same[0].alias_key}.",
+                f"The same certificate is already trusted under the alias {same[0].alias_key}; "
+                "that one serves, or delete it first.",
                 field="certificate",
             )
         beside = [one for one in self._of(new.tenant_id) if one.endpoint == new.endpoint]

@@ -51,7 +51,10 @@ def get(transaction: Connection, tenant_id: int, alias_key: str) -> TrustedCerti
         _READ.where(certificate.c.tenant_id == tenant_id, certificate.c.alias_key == alias_key)
     ).one_or_none()
     if row is None:
-        raise NotFound("certificate_not_found", "There is no certificate with this alias.")
+        raise NotFound(
+            "certificate_not_found",
+            "There is no certificate with this alias; GET /v1/certificates lists those there are.",
+        )
     return _trusted(row)
 
 

@@ -62,13 +62,18 @@ class GatewayStatus:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A gateway has an operation's generation: since when, and which generation that report named."""
+    """A gateway has an operation's generation: since when, and which generation that report named.
+
+    With phase `failed` it has not, and `code` and `detail` say what keeps it back.
+    """
 
     name: str
     environment: str
     generation: int
     phase: str
     at: datetime
+    code: str | None = None
+    detail: str | None = None
 
 
 def enrol(transaction: Connection, gateways: Sequence[Enrolled], *, at: datetime) -> None:
@@ -76,9 +81,7 @@ def enrol(transaction: Connection, gateways: Sequence[Enrolled], *, at: datetime
 
     A retired gateway's token is no longer good, and nobody waits for its reports.
     """
-    transaction.execute(
-        update(gateway).where(gateway.c.name.not_in([one.name for one in gateways])).values(token_sha256=None)
-    )
+    transaction.execute(update(gateway).values(token_sha256=None))
     make = sqlite.insert if transaction.dialect.name == "sqlite" else postgresql.insert
     for one in gateways:
         values = {"environment": one.environment, "token_sha256": one.token_sha256}
@@ -155,6 +158,19 @@ def arrivals(transaction: Connection, operation: str) -> list[Arrival]:
         .join_from(gateway_report, gateway, of.gateway == gateway.c.name)
         .where(of.id.in_(first))
         .order_by(of.id)
+    )
+    return [Arrival(*row) for row in rows]
+
+
+def kept_back(transaction: Connection, operation: str) -> list[Arrival]:
+    """Return the gateways that do not have the operation's generation because they fail, by name."""
+    of, wanted = gateway.c, operation_generation.c
+    rows = transaction.execute(
+        select(of.name, of.environment, of.generation, of.phase, of.reported_at, of.code, of.detail)
+        .join_from(gateway, operation_generation, wanted.environment == of.environment)
+        .where(wanted.operation == operation, of.token_sha256.is_not(None))
+        .where(of.generation < wanted.generation, of.phase == Phase.FAILED)
+        .order_by(of.name)
     )
     return [Arrival(*row) for row in rows]
 

@@ -111,10 +111,10 @@ async def _form(request: Request) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     async with request.form(max_files=len(_FIELDS), max_fields=len(_FIELDS)) as form:
         for name, value in form.multi_items():
-            if name not in _FIELDS or name in fields:
-                raise Rejected(
-                    "field_unknown", "Send each of alias, endpoint, certificate and ca once, and nothing else."
-                )
+            if name not in _FIELDS:
+                raise Rejected("field_unknown", "There are the fields alias, endpoint, certificate and ca, no others.")
+            if name in fields:
+                raise Rejected("field_repeated", "Send this field once.", field=name)
             fields[name] = await value.read() if isinstance(value, UploadFile) else value
     return fields
 

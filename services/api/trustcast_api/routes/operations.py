@@ -40,14 +40,15 @@ async def answer_with_operation(here: Context, operation: Operation, prefer: str
     headers = {"Location": f"/v1/operations/{operation.id}"}
     wait = _WAIT.search(prefer)
     if wait:
-        headers["Preference-Applied"] = f"wait={wait[1]}"
-        await _ended(here, operation.id, seconds=min(int(wait[1]), LONGEST_WAIT_SECONDS))
+        seconds = min(int(wait[1]), LONGEST_WAIT_SECONDS)
+        headers["Preference-Applied"] = f"wait={seconds}"
+        await _ended(here, operation.id, seconds=seconds)
     if wait or operation.state is not State.RECEIVED:
         body = await run_in_threadpool(_body, here, operation.id)
     else:
         body = OperationBody.of(operation, {}, [])
     if wait and body.problem is not None:
-        return problems.answer(body.problem | {"operation": operation.id})
+        return problems.answer(body.problem | {"operation": operation.id}, headers)
     status = 202
     if wait and body.state is State.APPLIED:
         status = 201 if body.kind is Kind.ADD else 200
@@ -69,6 +70,5 @@ def _read(here: Context, id: str) -> Operation:  # noqa: A002
 
 def _body(here: Context, id: str) -> OperationBody:  # noqa: A002
     with here.database.reading() as transaction:
-        return OperationBody.of(
-            operations.get(transaction, id), operations.generations(transaction, id), gateways.arrivals(transaction, id)
-        )
+        told = [*gateways.arrivals(transaction, id), *gateways.kept_back(transaction, id)]
+        return OperationBody.of(operations.get(transaction, id), operations.generations(transaction, id), told)

@@ -53,8 +53,8 @@ class JksOutput:
         """Make `managed` (lower-case alias -> `jks.trusted_entry`) all that Trustcast has in the truststore.
 
         The truststore is replaced first, after pyjks has read its next content from disk; then sslprofiles.xml, which
-        makes the gateway look. What is already so is not written again. A foreign entry with the same alias and the
-        same certificate becomes ours.
+        makes the gateway look. What is already so is not written again. Where a foreign
+        entry has the same alias and the same certificate, it stays as it is and serves.
 
         Returns what pyjks read: alias -> certificate SHA-256 (64 lower hex), foreign certificates included.
         Raises `Conflict` (`foreign_alias`) if an alias is taken by a foreign entry, `Unavailable` otherwise; then the
@@ -67,12 +67,15 @@ class JksOutput:
                 time.sleep(_PAUSE_SECONDS * attempt)
         raise Unavailable("truststore_busy", f"Another program keeps changing {home.truststore}; trying again later.")
 
+    def look(self, home: GatewayHome) -> None:
+        """Read the truststore and change nothing. Raises `Unavailable` for one that could not be written either."""
+        self._known = self._current(home)
+
     def _install(self, home: GatewayHome, managed: Mapping[str, RawEntry]) -> dict[str, str]:
         current = self._current(home)
-        foreign = _foreign(current, managed)
-        wanted = foreign + [managed[alias] for alias in sorted(managed)]
+        wanted = _wanted(current, managed)
         if wanted != current.entries:
-            current = _replaced(home, current, foreign, wanted)
+            current = _replaced(home, current, wanted)
         elif not current.read_whole:
             current = _read_whole(home, current)
         self._known = current
@@ -91,17 +94,22 @@ class JksOutput:
         return _read(home)
 
 
-def _foreign(current: _Installed, managed: Mapping[str, RawEntry]) -> list[RawEntry]:
-    """The foreign entries that stay; those that say what a managed one says give way to it."""
-    in_the_way = [entry for entry in current.foreign if entry.alias.lower() in managed]
-    for entry in in_the_way:
-        if entry.certificate != managed[entry.alias.lower()].certificate:
+def _wanted(current: _Installed, managed: Mapping[str, RawEntry]) -> list[RawEntry]:
+    """The foreign entries as they are, then ours; where a foreign entry says what ours would, it serves."""
+    taken = set()
+    for entry in current.foreign:
+        alias = entry.alias.lower()
+        if alias not in managed:
+            continue
+        # Java trusts nothing under an alias with a capital letter, so only the very same alias serves.
+        if entry.alias != alias or entry.certificate != managed[alias].certificate:
             raise Conflict(
                 "foreign_alias",
                 f"The gateway's truststore has an entry of its own named {entry.alias!r}; "
-                "delete it there or upload under another alias.",
+                "delete it there, or delete the certificate here and upload it under another alias.",
             )
-    return [entry for entry in current.foreign if entry not in in_the_way] if in_the_way else current.foreign
+        taken.add(alias)
+    return current.foreign + [managed[alias] for alias in sorted(managed.keys() - taken)]
 
 
 def _read(home: GatewayHome) -> _Installed:
@@ -143,7 +151,7 @@ def _content(path: Path) -> tuple[bytes, atomic_file.Identity]:
     return data, identity
 
 
-def _replaced(home: GatewayHome, current: _Installed, foreign: list[RawEntry], wanted: list[RawEntry]) -> _Installed:
+def _replaced(home: GatewayHome, current: _Installed, wanted: list[RawEntry]) -> _Installed:
     """Write the truststore whole and let it be read from disk before it takes the old one's place."""
     data = jks.write(wanted, home.password)
     newer_than = max(ssl_profiles.modified_ns(home.ssl_profiles), current.identity.mtime_ns)
@@ -153,7 +161,7 @@ def _replaced(home: GatewayHome, current: _Installed, foreign: list[RawEntry], w
             raise Unavailable("write_failed", f"{new.path} does not read as it was written; check the disk.")
         reading, read_whole = _reading(written, current, wanted, home.password)
         identity = new.commit(expected=current.identity)
-    return _Installed(home.truststore, home.password, identity, wanted, foreign, reading, read_whole)
+    return _Installed(home.truststore, home.password, identity, wanted, current.foreign, reading, read_whole)
 
 
 def _reading(written: bytes, current: _Installed, wanted: list[RawEntry], password: str) -> tuple[dict[str, str], bool]:
