@@ -223,3 +223,16 @@ def test_setting_that_is_wrong_is_named_in_one_sentence(
 
     assert sentence in said
     assert len(said.splitlines()) == 1
+
+
+def test_listener_of_a_gateway_with_a_damaged_truststore_is_well_and_says_so(
+    listener: Listener, api: StatedApi
+) -> None:
+    home = make_home(listener.folder / "other", [der(1001)])
+    home.truststore.write_bytes(b"junk")
+    api.put("a", der(1))
+
+    with listener.running(TRUSTCAST_GATEWAY_HOME=str(home.folder)):
+        wait_for((listener.folder / "health").exists)
+
+    assert api.reports[-1]["code"] == "truststore_not_jks"

@@ -516,3 +516,38 @@ def test_second_reader_that_disagrees_is_reported(gateway: Gateway) -> None:
 
     assert wrong.value.code == "read_back_mismatch"
     assert gateway.api.reports[-1]["phase"] == "failed"
+
+
+def test_restarted_node_that_cannot_read_its_truststore_claims_no_digest(gateway: Gateway) -> None:
+    gateway.api.state({"a": der(1)})
+    refresh(gateway.start())
+    gateway.home.truststore.write_bytes(b"junk")
+    restarted = gateway.start()
+
+    with pytest.raises(Unavailable):
+        complete(restarted)
+
+    told = gateway.api.reports[-1]
+    assert (told["phase"], told["code"], told["entries_sha256"]) == ("failed", "truststore_not_jks", None)
+
+
+def test_damaged_truststore_is_noticed_before_there_is_anything_to_install(gateway: Gateway) -> None:
+    gateway.home.truststore.write_bytes(b"junk")
+
+    with pytest.raises(Unavailable):
+        refresh(gateway.start())
+
+    assert gateway.home.truststore.read_bytes() == b"junk"
+    assert gateway.api.reports[-1]["code"] == "truststore_not_jks"
+
+
+def test_operators_own_entry_that_says_the_same_serves_and_stays(gateway: Gateway) -> None:
+    gateway.api.state({"foreign-1": FOREIGN[0]})
+    node = gateway.start()
+
+    refresh(node)
+
+    assert gateway.api.reports[-1]["entries_sha256"] == digest_of({"foreign-1": FOREIGN[0]})
+    gateway.api.state({})
+    refresh(node)
+    assert gateway.trusted() == {}
