@@ -122,7 +122,8 @@ def test_unknown_field_is_refused(api: ServedApi, name: str) -> None:
 def test_field_that_comes_twice_is_refused(api: ServedApi, name: str) -> None:
     answer = send(api, part(name, b"true"), part(name, MARK.encode()))
 
-    assert_problem(answer, 400, "field_unknown")
+    body = assert_problem(answer, 400, "field_repeated")
+    assert fields_at_fault(body) == {name}
     assert MARK not in answer.text
 
 
