@@ -18,8 +18,8 @@ from trustcast.storage.gateways import Enrolled, Phase, Report
 from trustcast.storage.operations import Kind, Operation, Verdict
 from trustcast.storage.session import Database
 from trustcast_api.accept_request import Request, accept_request
-from trustcast_api.auth import Gateway
 from trustcast_api.record_report import record_report
+from trustcast_api.tokens import Gateway
 from trustcast_worker.apply_changes import Outcome, apply_changes
 from trustcast_worker.sign_heads import sign_heads
 from trustcast_worker.sweep import sweep

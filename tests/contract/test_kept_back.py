@@ -6,8 +6,8 @@ from tests.pipeline import Pipeline
 from trustcast.storage import gateways
 from trustcast.storage.gateways import Arrival, Phase, Report
 from trustcast.storage.session import Database
-from trustcast_api.auth import Gateway
 from trustcast_api.record_report import record_report
+from trustcast_api.tokens import Gateway
 
 
 def fail(pipeline: Pipeline, gateway: str) -> None:

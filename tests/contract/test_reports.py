@@ -12,8 +12,8 @@ from trustcast.storage import gateways
 from trustcast.storage.gateways import Phase, Report
 from trustcast.storage.session import Database
 from trustcast.storage.tables import gateway_report
-from trustcast_api.auth import Gateway
 from trustcast_api.record_report import record_report
+from trustcast_api.tokens import Gateway
 
 
 @pytest.fixture

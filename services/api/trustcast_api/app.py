@@ -14,7 +14,7 @@ from trustcast.settings import SettingsError, secret
 from trustcast.storage import gateways, migrate, operations, truststores
 from trustcast.storage.gateways import Enrolled
 from trustcast.storage.session import Database
-from trustcast_api import auth, problems, routes
+from trustcast_api import problems, routes, tokens
 from trustcast_api.app_context import Context
 from trustcast_api.body_limit import BodyLimit
 from trustcast_api.drainer import Drainer
@@ -31,7 +31,7 @@ def create_app(settings: Settings) -> FastAPI:
     database = Database(settings.database())
     migrate.check(database)
     enrol(database, settings.gateways_file)
-    tokens = auth.Tokens(database, auth.digest(secret(settings.admin_token_file)))
+    known = tokens.Tokens(database, tokens.digest(secret(settings.admin_token_file)))
     sender = broker.connect(settings.broker(), settings.redis())
     drainer = Drainer(database, sender)
 
@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     # The interactive pages load scripts from elsewhere; the document itself is served.
     app = FastAPI(title="Trustcast", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.context = Context(database, sender, drainer, tokens)
+    app.state.context = Context(database, sender, drainer, known)
     app.add_middleware(BodyLimit)
     problems.install(app)
     for router in routes.ALL:

@@ -11,8 +11,8 @@ from fastapi import Request
 if TYPE_CHECKING:
     from trustcast.broker import Broker
     from trustcast.storage.session import Database
-    from trustcast_api.auth import Tokens
     from trustcast_api.drainer import Drainer
+    from trustcast_api.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,81 +1,18 @@
-"""Who is asking: the administrator, or one gateway. Only hashes of tokens are kept.
-
-Tokens are 32 random bytes, so a plain SHA-256 of them needs no salt and no stretching. What needs no database is async,
-because FastAPI takes a thread for whatever is not.
-"""
+"""Who is asking, and whether it is for them: FastAPI dependencies, async because FastAPI takes a thread for others."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
-from starlette.concurrency import run_in_threadpool
 
-from trustcast.storage import gateways
 from trustcast_api.problems import ForbiddenError, UnauthenticatedError
+from trustcast_api.tokens import Administrator, Gateway, Principal
 
 if TYPE_CHECKING:
-    from trustcast.storage.session import Database
     from trustcast_api.app_context import Context
 
 _MAX_TOKEN = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Administrator:
-    """May do everything."""
-
-    name: str = "admin"
-
-
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """May read its own environment and report as itself."""
-
-    name: str
-    environment: str
-
-
-Principal = Administrator | Gateway
-
-
-def digest(token: str) -> str:
-    """SHA-256 of a token's text, in hexadecimal."""
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-class Tokens:
-    """Whose token is whose, by SHA-256. What other processes enrol or retire is noticed within `LOOK_AGAIN_SECONDS`.
-
-    Guessing costs the guesser a request and the database nothing.
-    """
-
-    LOOK_AGAIN_SECONDS = 1.0
-
-    def __init__(self, database: Database, admin_token_sha256: str) -> None:
-        self._database = database
-        self._admin_token_sha256 = admin_token_sha256
-        self._gateways: dict[str, Gateway] = {}
-        self._known_until = 0.0
-
-    async def owner(self, token: str) -> Principal | None:
-        """Return whose token this is. Raises `Unavailable`."""
-        presented = digest(token)
-        if hmac.compare_digest(presented, self._admin_token_sha256):
-            return Administrator()
-        if self._known_until < time.monotonic():
-            await run_in_threadpool(self._look)
-        return self._gateways.get(presented)
-
-    def _look(self) -> None:
-        with self._database.reading() as transaction:
-            enrolled = gateways.enrolled(transaction)
-        self._gateways = {one.token_sha256: Gateway(one.name, one.environment) for one in enrolled}
-        self._known_until = time.monotonic() + self.LOOK_AGAIN_SECONDS
 
 
 async def principal(request: Request) -> Principal:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from trustcast.storage.session import Database
-    from trustcast_api.auth import Gateway
+    from trustcast_api.tokens import Gateway
 
 
 def record_report(database: Database, gateway: Gateway, report: Report, *, at: datetime) -> None:

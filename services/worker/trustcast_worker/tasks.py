@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
-    from trustcast_worker.app import Context
+    from trustcast_worker.context import Context
 
 log = structlog.get_logger("trustcast.worker")
 

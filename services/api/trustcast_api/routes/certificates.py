@@ -15,12 +15,13 @@ from trustcast.storage.operations import Kind
 from trustcast.storage.tables import SUPER_TENANT
 from trustcast_api import accept_request
 from trustcast_api.app_context import Context, context
-from trustcast_api.auth import Administrator, administrator
+from trustcast_api.auth import administrator
 from trustcast_api.list_certificates import Filters, Status, list_certificates
 from trustcast_api.problems import UnsupportedMediaError
 from trustcast_api.read_upload import Upload, read_upload
 from trustcast_api.routes.operations import answer_with_operation
 from trustcast_api.schemas import CertificateBody, CertificatePage, Moment, Name
+from trustcast_api.tokens import Administrator
 
 log = structlog.get_logger("trustcast.api")
 router = APIRouter(prefix="/v1/certificates", tags=["certificates"])

@@ -9,9 +9,10 @@ from fastapi import APIRouter, Depends
 from trustcast.domain.errors import Rejected
 from trustcast.storage.gateways import Report
 from trustcast_api.app_context import Context, context
-from trustcast_api.auth import Gateway, may_report
+from trustcast_api.auth import may_report
 from trustcast_api.record_report import record_report
 from trustcast_api.schemas import ReportBody
+from trustcast_api.tokens import Gateway
 
 router = APIRouter(prefix="/v1/gateways", tags=["gateways"])
 

@@ -15,8 +15,9 @@ from trustcast.storage import gateways, operations
 from trustcast.storage.operations import ENDED, Kind, Operation, State
 from trustcast_api import problems
 from trustcast_api.app_context import Context, context
-from trustcast_api.auth import Administrator, administrator
+from trustcast_api.auth import administrator
 from trustcast_api.schemas import Name, OperationBody
+from trustcast_api.tokens import Administrator
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"])
 
