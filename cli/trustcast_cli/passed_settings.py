@@ -26,7 +26,6 @@ CHOSEN_BY_DEV = frozenset(
         "HEAD_KEY_FILE",
         "HEAD_PUBLIC_KEY_FILE",
         "HEALTH_FILE",
-        "WORKER_STATE_DIR",
     )
 )
 

@@ -43,7 +43,6 @@ class Processes:
             "TRUSTCAST_DATABASE_URL": self.folder.database_url,
             "TRUSTCAST_HEAD_KEY_FILE": str(self.folder.head_key),
             "TRUSTCAST_HEALTH_FILE": str(self.folder.health("worker")),
-            "TRUSTCAST_WORKER_STATE_DIR": str(self.folder.path / "run"),
         }
         return self._service("worker", "trustcast_worker", own)
 

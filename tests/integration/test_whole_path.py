@@ -75,7 +75,6 @@ def start(folder: Path, database_url: str, ends: ExitStack) -> Running:
     worker_environ = shared | {
         "TRUSTCAST_HEAD_KEY_FILE": str(folder / "head.pem"),
         "TRUSTCAST_HEALTH_FILE": str(folder / "worker.health"),
-        "TRUSTCAST_WORKER_STATE_DIR": str(folder),
         "TRUSTCAST_WORKER_SWEEP_SECONDS": "1",
         "TRUSTCAST_CERTIFICATES_PER_ENDPOINT": "unlimited",
     }

@@ -56,7 +56,12 @@ def accept_request(
 
 def _accept(database: Database, request: Request, requested_by: str, key: str | None, at: datetime) -> Operation:
     with database.writing() as transaction:
-        use = idempotency.Use(SUPER_TENANT, requested_by, key, request.sha256()) if key is not None else None
+        use = None
+        if key is not None:
+            # Whatever somebody sends as a key, it is not kept as it came.
+            use = idempotency.Use(
+                SUPER_TENANT, requested_by, hashlib.sha256(key.encode()).hexdigest(), request.sha256()
+            )
         if use is not None and (earlier := idempotency.earlier(transaction, use)) is not None:
             return operations.get(transaction, earlier)
         if request.kind is Kind.DELETE:

@@ -86,6 +86,8 @@ def enrol(database: Database, path: Path) -> None:
         gateways.enrol(transaction, lines, at=datetime.now(UTC))
         # What only a retired gateway was waited for has arrived.
         for environment in environments:
-            arrived = operations.reached(environment, above=0, upto=gateways.floor(transaction, environment))
+            floor = gateways.floor(transaction, environment)
+            upto = truststores.status(transaction, environment).generation if floor is None else floor
+            arrived = operations.reached(environment, above=0, upto=upto)
             operations.converge(transaction, arrived, at=datetime.now(UTC))
         transaction.commit()

@@ -30,9 +30,9 @@ def read_upload(upload: Upload) -> Request:
     """Return the request inside an upload. Raises `RejectedMany` with every field that is wrong."""
     errors = FieldErrors()
     with errors.of("alias"):
-        alias = aliases.checked(_given(upload.alias))
+        alias = aliases.checked(_free_of_keys(upload.alias, "alias"))
     with errors.of("endpoint"):
-        endpoint = str(Endpoint.parse(_given(upload.endpoint)))
+        endpoint = str(Endpoint.parse(_free_of_keys(upload.endpoint, "endpoint")))
     with errors.of("certificate"):
         der = pem.only_certificate(_given(upload.certificate))
         Certificate.parse(der)
@@ -40,6 +40,11 @@ def read_upload(upload: Upload) -> Request:
         ca = _flag(upload.ca)
     errors.raise_if_any()
     return Request(kind=Kind.ADD, alias=alias, endpoint=endpoint, certificate=der, ca=ca)
+
+
+def _free_of_keys(text: str | None, field: str) -> str:
+    pem.refuse_private_key(_given(text).encode(), field)
+    return _given(text)
 
 
 def _given(value: T | None) -> T:

@@ -32,9 +32,9 @@ def record_report(database: Database, gateway: Gateway, report: Report, *, at: d
                 code="entries_mismatch",
                 detail=detail,
             )
-        before = gateways.floor(transaction, gateway.environment)
+        before = gateways.floor(transaction, gateway.environment) or 0
         raised = gateways.record(transaction, gateway.name, report, at=at)
-        if raised and (after := gateways.floor(transaction, gateway.environment)) > before:
+        if raised and (after := gateways.floor(transaction, gateway.environment) or 0) > before:
             reached = operations.reached(gateway.environment, above=before, upto=after)
             operations.converge(transaction, reached, at=at)
         transaction.commit()

@@ -28,7 +28,8 @@ def create_app(settings: Settings) -> Celery:
         broker.SWEEP: {"task": broker.SWEEP, "schedule": settings.worker_sweep_seconds},
         broker.SIGN_HEADS: {"task": broker.SIGN_HEADS, "schedule": SIGN_SECONDS},
     }
-    app.conf.beat_schedule_filename = str(settings.worker_state_dir / "beat-schedule")
+    # Celery's usual scheduler keeps its schedule in a pickle on disk. Ours begins anew with each start, see below.
+    app.conf.beat_scheduler = "celery.beat:Scheduler"
 
     @worker_ready.connect(weak=False)
     def look_around(**_: object) -> None:

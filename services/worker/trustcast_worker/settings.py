@@ -16,7 +16,6 @@ class Settings(DatabaseSettings, BrokerSettings):
     head_key_file: Path  # Ed25519, PKCS#8 PEM; only the worker holds it
     certificates_per_endpoint: PositiveInt | Literal["unlimited"] = 1
     worker_concurrency: PositiveInt = 2
-    worker_state_dir: Path = Path("/var/tmp")  # noqa: S108 - where beat keeps its schedule; nothing secret
     health_file: Path | None = None  # touched by every sweep
     worker_sweep_seconds: PositiveFloat = 5.0
 

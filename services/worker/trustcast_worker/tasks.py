@@ -8,7 +8,7 @@ import structlog
 
 from trustcast import broker
 from trustcast.domain import messages
-from trustcast.domain.errors import Rejected, TrustcastError, Unavailable
+from trustcast.domain.errors import Rejected, Unavailable
 from trustcast.domain.messages import OperationValidated, TruststoreChanged
 from trustcast.storage import outbox
 from trustcast_worker.apply_changes import LostRaceError, Outcome, apply_changes, blame
@@ -40,7 +40,7 @@ def register(app: Celery, context: Context) -> None:
     """Define the tasks on `app`; each works with `context` alone."""
 
     def task(name: str, work: Callable[..., None], **options: Any) -> None:
-        @app.task(name=name, throws=_EXPECTED, **options)
+        @app.task(name=name, shared=False, throws=_EXPECTED, **options)
         def run(*args: str) -> None:
             try:
                 work(context, *args)
@@ -60,7 +60,7 @@ def _validate(context: Context, event: str) -> None:
     again = True
     while again:
         verdicts = validate_uploads(context.database, policy=context.policy, worker=context.name, now=context.now)
-        again = len(verdicts) == BATCH
+        again = len(verdicts) == BATCH or any(one.operation.attempts > 1 for one in verdicts)
         outbox.drain(context.database, context.broker, only=OperationValidated)
         for one in verdicts:
             log.info("validated", operation=one.operation.id, problem=(one.problem or {}).get("code"))
@@ -88,7 +88,7 @@ def _applied(context: Context) -> Outcome:
             per_endpoint=context.settings.per_endpoint,
             at=context.now(),
         )
-    except (TrustcastError, LostRaceError):
+    except _EXPECTED:
         raise
     except Exception:
         blame(context.database)

@@ -137,10 +137,12 @@ def record(transaction: Connection, name: str, report: Report, *, at: datetime) 
     return bool(generation > known.generation)
 
 
-def floor(transaction: Connection, environment: str) -> int:
-    """Return the generation that every gateway of the environment has; 0 where there is none."""
-    lowest = transaction.execute(select(func.min(gateway.c.generation)).where(*_those_of(environment))).scalar_one()
-    return lowest or 0
+def floor(transaction: Connection, environment: str) -> int | None:
+    """Return the generation that every gateway of the environment has, None where there is no gateway."""
+    lowest: int | None = transaction.execute(
+        select(func.min(gateway.c.generation)).where(*_those_of(environment))
+    ).scalar_one()
+    return lowest
 
 
 def arrivals(transaction: Connection, operation: str) -> list[Arrival]:

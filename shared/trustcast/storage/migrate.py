@@ -23,6 +23,7 @@ def upgrade(database: Database) -> str:
     config = _config()
     with database.writing() as transaction:
         if not database.is_sqlite:
+            transaction.exec_driver_sql("SET LOCAL lock_timeout = 0")  # a migration elsewhere may take its time
             transaction.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
         config.attributes["connection"] = transaction
         command.upgrade(config, "head")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from sqlalchemy import Connection, ScalarSelect
+    from sqlalchemy import ColumnElement, Connection, ScalarSelect
 
     from trustcast.domain.errors import TrustcastError
 
@@ -110,11 +110,23 @@ def claim(
 ) -> list[Operation]:
     """Lease up to `limit` received operations to `worker`, oldest first, and count the attempt.
 
-    The conditions stand in the UPDATE itself: of two workers that saw the same rows, the second updates none of them.
+    One that was tried before comes after the others and alone: if it was the one that ended its worker, it ends no
+    innocent one's attempt again.
     """
+    fresh = _claimed(transaction, operation.c.attempts == 0, worker=worker, at=at, lease=lease, limit=limit)
+    if fresh:
+        return fresh
+    tried = and_(operation.c.attempts > 0, operation.c.attempts < attempts)
+    return _claimed(transaction, tried, worker=worker, at=at, lease=lease, limit=1)
+
+
+def _claimed(
+    transaction: Connection, which: ColumnElement[bool], *, worker: str, at: datetime, lease: timedelta, limit: int
+) -> list[Operation]:
+    """The conditions stand in the UPDATE itself: of two workers that saw the same rows, the second updates none."""
     free = and_(
         operation.c.state == State.RECEIVED,
-        operation.c.attempts < attempts,
+        which,
         or_(operation.c.lease_until.is_(None), operation.c.lease_until < at),
     )
     oldest = select(operation.c.sequence).where(free).order_by(operation.c.sequence).limit(limit)
@@ -170,15 +182,22 @@ def exhausted(transaction: Connection, *, state: State, attempts: int, at: datet
 def validated(transaction: Connection, *, limit: int) -> list[Operation]:
     """Return what waits for a truststore, in the order of acceptance.
 
-    An operation waits for earlier ones of the same alias: a delete must not overtake the add that it is for. One
-    that an attempt failed on comes alone, so that it cannot take others down with it.
+    An operation waits for earlier ones that it could collide with: a delete must not overtake the add that it is for,
+    nor an add the delete that frees its alias, endpoint or certificate. One that an attempt failed on comes alone, so
+    that it cannot take others down with it.
     """
     earlier = operation.alias()
+    collides = or_(
+        earlier.c.kind == Kind.DELETE,
+        earlier.c.alias_key == operation.c.alias_key,
+        earlier.c.endpoint == operation.c.endpoint,
+        earlier.c.fingerprint_sha256 == operation.c.fingerprint_sha256,
+    )
     overtakes = exists().where(
         earlier.c.tenant_id == operation.c.tenant_id,
-        earlier.c.alias_key == operation.c.alias_key,
         earlier.c.state == State.RECEIVED,
         earlier.c.sequence < operation.c.sequence,
+        collides,
     )
     waiting = _listed(transaction, operation.c.state == State.VALIDATED, ~overtakes, limit=limit)
     suspects = [one for one in waiting if one.attempts]

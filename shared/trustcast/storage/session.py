@@ -17,7 +17,22 @@ from trustcast.storage import sqlite
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_POSTGRESQL: dict[str, Any] = {"pool_pre_ping": True, "pool_timeout": 10, "connect_args": {"connect_timeout": 5}}
+# A client that hangs or loses its power in the middle of a transaction must not hold up all the others: nobody waits
+# longer than this for a lock, and the server ends what stands idle and what no longer answers.
+_POSTGRESQL: dict[str, Any] = {
+    "pool_pre_ping": True,
+    "pool_timeout": 10,
+    "connect_args": {
+        "connect_timeout": 5,
+        "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=15s -c tcp_keepalives_idle=10 "
+        "-c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,
+    },
+}
+_READ_ONLY, _ENDED_WHILE_IDLE = "25006", "25P03"  # PostgreSQL's SQLSTATEs: a standby, and the timeout above
 
 
 class Database:
@@ -71,9 +86,13 @@ def _as_unavailable() -> Iterator[None]:
     except DBAPIError as error:
         if type(error) is DatabaseError:  # and none of its kinds: SQLite's "file is not a database", "malformed"
             raise Unavailable("database_unavailable", f"The database does not answer: {_reason(error)}.") from error
-        if not error.connection_invalidated:
+        if not error.connection_invalidated and _state(error) not in {_READ_ONLY, _ENDED_WHILE_IDLE}:
             raise
-        raise Unavailable("database_unavailable", "The connection to the database broke.") from error
+        raise Unavailable("database_unavailable", "The database ended the connection or takes no changes.") from error
+
+
+def _state(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
 
 
 def _reason(error: Exception) -> str:

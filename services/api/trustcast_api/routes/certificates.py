@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
-from trustcast.domain.errors import Rejected
+from trustcast.domain import alias as aliases
+from trustcast.domain.errors import NotFound, Rejected
 from trustcast.storage import certificates, truststores
 from trustcast.storage.operations import Kind
 from trustcast.storage.tables import SUPER_TENANT
@@ -43,7 +44,7 @@ async def upload(request: Request, who: Who, here: Here, idempotency_key: Key = 
 @router.delete("/{alias}", status_code=202)
 async def delete(alias: Name, who: Who, here: Here, idempotency_key: Key = None, prefer: Prefer = "") -> Response:
     """Ask for a certificate to be trusted no longer."""
-    wanted = accept_request.Request(kind=Kind.DELETE, alias=alias)
+    wanted = accept_request.Request(kind=Kind.DELETE, alias=_of_our_form(alias))
     return await _accept(here, wanted, who, idempotency_key, prefer)
 
 
@@ -71,8 +72,15 @@ def look(
 def look_at(alias: Name, _who: Who, here: Here) -> CertificateBody:
     """Describe one certificate."""
     with here.database.reading() as transaction:
-        one = certificates.get(transaction, SUPER_TENANT, alias.lower())
+        one = certificates.get(transaction, SUPER_TENANT, aliases.key(_of_our_form(alias)))
     return CertificateBody.of(one, environments=_environments(here), at=here.now())
+
+
+def _of_our_form(alias: str) -> str:
+    """No alias of ours is beyond ASCII, where several letters share a lower case (the Kelvin sign's is k)."""
+    if not alias.isascii():
+        raise NotFound("certificate_not_found", "There is no certificate with this alias; aliases are ASCII.")
+    return alias
 
 
 async def _accept(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from trustcast.domain import pem
 from trustcast.domain.errors import Rejected
 from trustcast.storage.gateways import Report
 from trustcast_api.app_context import Context, context
@@ -24,6 +25,7 @@ def report(
     """Take a report."""
     if body.environment != gateway.environment:
         raise Rejected("environment_wrong", "This gateway belongs to another environment.", field="environment")
+    pem.refuse_private_key((body.detail or "").encode(), "detail")
     told = Report(
         generation=body.generation,
         entries_sha256=body.entries_sha256,

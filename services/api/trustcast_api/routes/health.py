@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends
 
+from trustcast.domain.errors import Unavailable
 from trustcast.storage import migrate
 from trustcast_api.app_context import Context, context
 
+log = structlog.get_logger("trustcast.api")
 router = APIRouter(tags=["health"])
 
 
@@ -21,6 +24,12 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz")
 def readyz(here: Annotated[Context, Depends(context)]) -> dict[str, str]:
     """Answer 200 when uploads can be accepted and passed on, else the problem that names what is missing."""
-    migrate.check(here.database)
-    here.broker.ping()
+    try:
+        migrate.check(here.database)
+        here.broker.ping()
+    except Unavailable as error:
+        # Everybody may ask, so the answer names the part, and only the log what that part said.
+        log.warning("not_ready", code=error.code, detail=error.detail)
+        part = error.detail.partition(":")[0].rstrip(".")
+        raise Unavailable(error.code, f"{part}; the api's log says more.") from None
     return {"status": "ready"}

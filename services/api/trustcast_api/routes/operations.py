@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from trustcast.domain.errors import Unavailable
 from trustcast.storage import gateways, operations
 from trustcast.storage.operations import ENDED, Kind, Operation, State
 from trustcast_api import problems
@@ -39,19 +42,24 @@ def look_at(
 async def answer_with_operation(here: Context, operation: Operation, prefer: str) -> Response:
     """Answer 202 at once; with `Prefer: wait=N` wait for the end and answer 201 (200 for a delete) or the problem."""
     headers = {"Location": f"/v1/operations/{operation.id}"}
-    wait = _WAIT.search(prefer)
+    body, wait = OperationBody.of(operation, {}, []), _WAIT.search(prefer)
     if wait:
         seconds = min(int(wait[1]), LONGEST_WAIT_SECONDS)
         headers["Preference-Applied"] = f"wait={seconds}"
-        await _ended(here, operation.id, seconds=seconds)
-    if wait or operation.state is not State.RECEIVED:
+        # What was accepted stays accepted, even if the database is away when we look how it went.
+        with contextlib.suppress(Unavailable):
+            await _ended(here, operation.id, seconds=seconds)
+            body = await run_in_threadpool(_body, here, operation.id)
+    elif operation.state is not State.RECEIVED:
         body = await run_in_threadpool(_body, here, operation.id)
-    else:
-        body = OperationBody.of(operation, {}, [])
-    if wait and body.problem is not None:
-        return problems.answer(body.problem | {"operation": operation.id}, headers)
+    return _answer(body, headers, waited=wait is not None)
+
+
+def _answer(body: OperationBody, headers: Mapping[str, str], *, waited: bool) -> Response:
+    if waited and body.problem is not None:
+        return problems.answer(body.problem | {"operation": body.id}, headers)
     status = 202
-    if wait and body.state is State.APPLIED:
+    if waited and body.state is State.APPLIED:
         status = 201 if body.kind is Kind.ADD else 200
     return JSONResponse(body.model_dump(mode="json"), status, headers)
 
