@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from pathlib import Path
 
+from trustcast import atomic_file
 from trustcast_cli import data_folder, secret_file
 
 ROOT = Path(__file__).parents[1]
@@ -32,8 +34,21 @@ def main() -> None:
         data_folder.prepare(folder, GATEWAYS)
     _passwords(FOLDER / "secrets")
     user, group = _owner()
-    (ROOT / ".env").write_text(f"TRUSTCAST_UID={user}\nTRUSTCAST_GID={group}\n", encoding="ascii")
+    tell_compose(ROOT / ".env", {"TRUSTCAST_UID": user, "TRUSTCAST_GID": group})
     print(f"{FOLDER.name}/ is ready. Next: docker compose up --build")
+
+
+def tell_compose(env: Path, ours: dict[str, int]) -> None:
+    """Set our variables in compose's `.env`; the operator's other lines stay as they are."""
+    before = env.read_bytes() if env.exists() else b""
+    names = "|".join(ours).encode("ascii")
+    is_ours = re.compile(rb"\s*(export\s+)?(%b)\s*[=:]" % names)
+    others = b"".join(line for line in before.splitlines(keepends=True) if not is_ours.match(line))
+    if others and not others.endswith(b"\n"):
+        others += b"\n"
+    after = others + "".join(f"{name}={value}\n" for name, value in ours.items()).encode("ascii")
+    if after != before:
+        atomic_file.replace(env, after, mode=0o644)
 
 
 def _passwords(folder: Path) -> None:

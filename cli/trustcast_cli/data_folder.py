@@ -170,18 +170,30 @@ def _alive(pid: int) -> bool:
 
 
 def _make_keys(folder: DataFolder) -> None:
+    """Make the pair once. A missing public half is derived: a new pair would be one that no gateway has pinned."""
     if folder.head_key.exists() and folder.head_public_key.exists():
         return
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - only at the first start: it takes 50 ms
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
 
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    def generated() -> str:
+        pkcs8, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        made = Ed25519PrivateKey.generate().private_bytes(serialization.Encoding.PEM, pkcs8, plain)
+        return made.decode("ascii").strip()
+
+    if folder.head_public_key.exists():
+        raise CannotRun(
+            f"{folder.head_key} is missing, and the gateways have pinned its other half: put it back from a backup, "
+            f"or remove {folder.head_public_key} to have a new pair."
+        )
+    try:
+        key = serialization.load_pem_private_key(secret_file.kept(folder.head_key, generated).encode(), password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise CannotRun(f"{folder.head_key} is not an unencrypted Ed25519 key in PKCS#8 PEM.")
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    folder.head_public_key.write_bytes(public)
-    secret_file.write(folder.head_key, private.decode("ascii"))
+    secret_file.write(folder.head_public_key, public.decode("ascii"))
 
 
 def _make_homes(folder: DataFolder, names: tuple[str, ...]) -> None:

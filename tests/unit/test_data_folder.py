@@ -63,6 +63,34 @@ def test_a_second_start_changes_nothing(folder: DataFolder) -> None:
     assert _contents(folder) == before
 
 
+def test_a_missing_public_key_is_the_other_half_of_the_key_that_is_there(folder: DataFolder) -> None:
+    before = _contents(folder)
+    folder.head_public_key.unlink()
+
+    data_folder.prepare(folder, 2)
+
+    assert _contents(folder) == before
+
+
+def test_a_missing_signing_key_is_not_replaced_behind_the_back_of_those_who_pinned_it(folder: DataFolder) -> None:
+    folder.head_key.unlink()
+
+    with pytest.raises(CannotRun, match=r"head\.pem is missing"):
+        data_folder.prepare(folder, 2)
+
+    assert not folder.head_key.exists()
+
+
+def test_a_signing_key_that_cannot_be_read_is_said_and_kept(folder: DataFolder) -> None:
+    folder.head_key.write_text("damaged")
+    folder.head_public_key.unlink()
+
+    with pytest.raises(CannotRun, match=r"head\.pem is not an unencrypted Ed25519 key"):
+        data_folder.prepare(folder, 2)
+
+    assert folder.head_key.read_text() == "damaged"
+
+
 def test_a_gateway_more_leaves_the_others_as_they_are(folder: DataFolder) -> None:
     before = _contents(folder)
 
