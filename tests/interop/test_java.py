@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import subprocess
@@ -15,35 +14,13 @@ import pytest
 
 from tests.certificates import Made, authority, self_signed
 from tests.gateway_home import entries, make_home
+from tests.interop.keytool import PASSWORD, fingerprints, keytool
 from tests.tools import java_tool
 from trustcast.keystore import jks
 from trustcast.keystore.jks import trusted_entry
 from trustcast_gateway.outputs.jks import JksOutput
 
-PASSWORD = "a password"
 CLIENT = Path(__file__).with_name("PollingGateway.java")
-
-
-def keytool(*arguments: str | Path, store: Path, password: str = PASSWORD) -> str:
-    """Run keytool on a JKS and return what it prints, in English and UTF-8."""
-    done = subprocess.run(
-        [java_tool("keytool"), *arguments, "-keystore", store, "-storepass", password, "-storetype", "JKS"],
-        env={
-            **os.environ,
-            "JAVA_TOOL_OPTIONS": "-Duser.language=en -Dsun.stdout.encoding=UTF-8 -Dstdout.encoding=UTF-8",
-        },
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def fingerprints(listing: str) -> list[str]:
-    """The SHA-256 fingerprints of a keytool listing, as we write them."""
-    words = (line.split()[-1] for line in listing.splitlines() if "SHA-256" in line)
-    return [word.replace(":", "").lower() for word in words]
 
 
 def test_keytool_lists_what_was_installed(tmp_path: Path) -> None:

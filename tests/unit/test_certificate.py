@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import cryptography_vectors
@@ -15,10 +15,17 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID, ObjectIdentifier
+from cryptography.x509.oid import (
+    AuthorityInformationAccessOID,
+    ExtendedKeyUsageOID,
+    ExtensionOID,
+    NameOID,
+    ObjectIdentifier,
+)
 
 from tests.certificates import Key, authority, ec_key, issued, rsa_key, self_signed
 from trustcast.domain import certificate, pem
+from trustcast.domain import der as asn1
 from trustcast.domain.certificate import Certificate
 from trustcast.domain.errors import Rejected
 
@@ -122,6 +129,98 @@ def test_what_a_ca_says_of_itself_is_read() -> None:
 
 def test_unknown_extension_that_is_not_critical_does_not_matter() -> None:
     assert Certificate.parse(self_signed(extensions=[(UNKNOWN, False)]).der).unknown_critical == ()
+
+
+NOTICE = x509.PolicyInformation(ObjectIdentifier("1.2.3"), None)
+WEB = x509.UniformResourceIdentifier("http://pki.example/ca")
+DIRECTORY = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "directory")]))
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        x509.SubjectAlternativeName([x509.DNSName("backend.example"), x509.RFC822Name("ca@example")]),
+        x509.SubjectAlternativeName([x509.UniformResourceIdentifier("spiffe://example/backend")]),
+        x509.SubjectAlternativeName([]),
+        x509.IssuerAlternativeName([x509.DNSName("issuer.example")]),
+        x509.NameConstraints([x509.RFC822Name("ca@example")], None),
+        x509.NameConstraints(None, [x509.UniformResourceIdentifier("example")]),
+        x509.InhibitAnyPolicy(0),
+        x509.PolicyConstraints(require_explicit_policy=0, inhibit_policy_mapping=None),
+        x509.CertificatePolicies([NOTICE]),
+        x509.CRLDistributionPoints([x509.DistributionPoint([WEB], None, None, None)]),
+        x509.FreshestCRL([x509.DistributionPoint([WEB], None, None, None)]),
+        x509.AuthorityInformationAccess([x509.AccessDescription(AuthorityInformationAccessOID.OCSP, WEB)]),
+        x509.AuthorityKeyIdentifier(None, [WEB], 1),
+        x509.SubjectKeyIdentifier(b"key"),
+    ],
+)
+def test_what_a_jvm_may_be_unable_to_read_is_unknown_where_it_is_critical(extension: x509.ExtensionType) -> None:
+    critical = Certificate.parse(authority(extensions=[(extension, True)]).der)
+    other = Certificate.parse(authority(extensions=[(extension, False)]).der)
+
+    assert critical.unknown_critical == (extension.oid.dotted_string,)
+    assert other.unknown_critical == ()
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        x509.SubjectAlternativeName([x509.DNSName("backend.example"), x509.IPAddress(ip_address("::1")), DIRECTORY]),
+        x509.NameConstraints([x509.DNSName(".example")], [x509.IPAddress(ip_network("10.0.0.0/8")), DIRECTORY]),
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
+    ],
+)
+def test_what_every_jvm_reads_may_be_critical(extension: x509.ExtensionType) -> None:
+    assert Certificate.parse(authority(extensions=[(extension, True)]).der).unknown_critical == ()
+
+
+@pytest.mark.parametrize(("length", "unknown"), [(0, ()), (2**31 - 1, ()), (2**31, ("2.5.29.19",))])
+def test_path_length_that_does_not_fit_a_jvm_is_not_understood(length: int, unknown: tuple[str, ...]) -> None:
+    limits = x509.BasicConstraints(ca=True, path_length=length)
+
+    assert Certificate.parse(self_signed(ca=None, extensions=[(limits, True)]).der).unknown_critical == unknown
+
+
+def _tlv(tag: int, content: bytes) -> bytes:
+    length = len(content)
+    return bytes([tag, length] if length < 0x80 else [tag, 0x82, *length.to_bytes(2)]) + content
+
+
+def _forged(*, algorithm: bytes = b"", key_algorithm: bytes = b"") -> bytes:
+    """A certificate with another AlgorithmIdentifier, inside and outside or for its key."""
+    der = issued(authority(), key=rsa_key()).der
+    signed, outer, signature = asn1.children(der, asn1.element(der))
+    version, serial, _, issuer, validity, subject, key, *others = _parts(der, signed)
+    identifier = algorithm or der[outer.start : outer.end]
+    if key_algorithm:
+        key = _tlv(0x30, key_algorithm + _parts(key, asn1.element(key))[1])
+    content = b"".join([version, serial, identifier, issuer, validity, subject, key, *others])
+    return _tlv(0x30, _tlv(0x30, content) + identifier + der[signature.start : signature.end])
+
+
+def _parts(der: bytes, parent: asn1.Element) -> list[bytes]:
+    return [der[each.start : each.end] for each in asn1.children(der, parent)]
+
+
+def _pss(trailer: str = "") -> bytes:
+    """RSASSA-PSS with SHA-256 and 32 octets of salt."""
+    sha256_mgf1_salt = (
+        "a00d300b0609608648016503040201a11a301806092a864886f70d010108300b0609608648016503040201a203020120"
+    )
+    return _tlv(0x30, bytes.fromhex("06092a864886f70d01010a") + _tlv(0x30, bytes.fromhex(sha256_mgf1_salt + trailer)))
+
+
+@pytest.mark.parametrize("trailer", ["", "a303020101"], ids=["default", "1"])
+def test_pss_with_the_usual_trailer_is_known(trailer: str) -> None:
+    assert Certificate.parse(_forged(algorithm=_pss(trailer))).signature_hash == "sha256"
+    assert Certificate.parse(_forged(key_algorithm=_pss(trailer))).key.kind == "rsa"
+
+
+@pytest.mark.parametrize("trailer", ["a303020100", "a303020102", "a303020107"])
+def test_pss_with_a_trailer_that_no_jvm_reads_is_unknown(trailer: str) -> None:
+    assert Certificate.parse(_forged(algorithm=_pss(trailer))).signature_hash == "unknown"
+    assert Certificate.parse(_forged(key_algorithm=_pss(trailer))).key.kind == "other"
 
 
 def test_what_openssl_makes_by_default_is_a_self_signed_ca(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 
 from tests.certificates import Made, authority, ec_key, issued, rsa_key, self_signed
 from trustcast.domain import policy
@@ -148,6 +148,23 @@ def test_critical_extension_that_nobody_understands_is_rejected() -> None:
     assert (
         _refusal(_parsed(self_signed(extensions=[(unknown, True)], not_before=BEGIN))) == "critical_extension_unknown"
     )
+
+
+@pytest.mark.parametrize(
+    ("oid", "value"),
+    [
+        pytest.param(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, "3013820f6261636b656e642e6578616d706c658100", id="e-mail"),
+        pytest.param(ExtensionOID.INHIBIT_ANY_POLICY, "02050100000000", id="number"),
+        pytest.param(ExtensionOID.BASIC_CONSTRAINTS, "300a0101ff02050080000000", id="path length"),
+    ],
+)
+def test_critical_extension_that_a_jvm_refuses_with_the_whole_truststore_is_rejected(
+    oid: ObjectIdentifier, value: str
+) -> None:
+    odd = x509.UnrecognizedExtension(oid, bytes.fromhex(value))
+    made = self_signed(sans=(), ca=None, extensions=[(odd, True)], not_before=BEGIN)
+
+    assert _refusal(_parsed(made)) == "critical_extension_unknown"
 
 
 def test_precertificate_is_rejected() -> None:

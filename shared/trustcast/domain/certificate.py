@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtensionOID, NameOID, SignatureAlgorithmOID
+from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
 from trustcast.domain import der as asn1
 from trustcast.domain.errors import Rejected
@@ -52,27 +52,15 @@ REASONS = {
 
 _SERIAL_OCTETS = 20
 _URI_CONSTRAINT = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
-# Those that `cryptography` reads; policy mappings it does not.
-_UNDERSTOOD = frozenset(
-    {
-        ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
-        ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
-        ExtensionOID.BASIC_CONSTRAINTS,
-        ExtensionOID.CERTIFICATE_POLICIES,
-        ExtensionOID.CRL_DISTRIBUTION_POINTS,
-        ExtensionOID.EXTENDED_KEY_USAGE,
-        ExtensionOID.INHIBIT_ANY_POLICY,
-        ExtensionOID.ISSUER_ALTERNATIVE_NAME,
-        ExtensionOID.KEY_USAGE,
-        ExtensionOID.NAME_CONSTRAINTS,
-        ExtensionOID.POLICY_CONSTRAINTS,
-        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
-        ExtensionOID.SUBJECT_KEY_IDENTIFIER,
-    }
-)
+# A JVM reads path lengths into an `int`.
+_PATH_LENGTHS = range(2**31)
+# It refuses e-mail addresses and URIs that `cryptography` takes; of these kinds of names it refuses none.
+_NAMES_UNDERSTOOD = (x509.DNSName, x509.IPAddress, x509.DirectoryName)
 # Hashes that `cryptography` does not name any more.
 _OLD_HASHES = {"1.2.840.113549.1.1.2": "md2", SignatureAlgorithmOID.RSA_WITH_MD5.dotted_string: "md5"}
 _HASHLESS = frozenset({SignatureAlgorithmOID.ED25519, SignatureAlgorithmOID.ED448})
+_PSS_TRAILER = 0xA3
+_PSS_TRAILER_1 = b"\x02\x01\x01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +86,8 @@ class Certificate:
     neither. `self_signed` means: subject and issuer are the same, and no key identifier says that another key
     signed. `self_signature_valid` is None for what is not self-signed or cannot be verified here.
     `signature_hash` is a lower-case name, `none` for Ed25519 and Ed448, `unknown` for what nobody here knows.
+    `unknown_critical` are the dotted OIDs of the critical extensions that are not understood here, or whose content
+    is not: those that a JVM might be unable to read are among them, whatever `cryptography` makes of them.
     """
 
     der: bytes
@@ -207,7 +197,7 @@ class _Extensions:
         return None if usages is None else frozenset(usage.dotted_string for usage in usages)
 
     def unknown_critical(self) -> tuple[str, ...]:
-        return tuple(e.oid.dotted_string for e in self._all if e.critical and e.oid not in _UNDERSTOOD)
+        return tuple(e.oid.dotted_string for e in self._all if e.critical and not _is_understood(e.value))
 
     def alternative_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         names = self.find(x509.SubjectAlternativeName)
@@ -222,9 +212,7 @@ class _Extensions:
 
     def uri_constraints(self) -> list[str]:
         constraints = self.find(x509.NameConstraints)
-        if constraints is None:
-            return []
-        trees = (constraints.permitted_subtrees or []) + (constraints.excluded_subtrees or [])
+        trees = [] if constraints is None else _subtrees(constraints)
         return [tree.value for tree in trees if isinstance(tree, x509.UniformResourceIdentifier)]
 
     def names_own_key(self) -> bool:
@@ -234,6 +222,29 @@ class _Extensions:
         if authority is None or authority.key_identifier is None or subject is None:
             return True
         return authority.key_identifier == subject.digest
+
+
+def _is_understood(value: x509.ExtensionType) -> bool:
+    """A JVM parses critical extensions while it loads a key store, and one that it cannot parse fails the whole load.
+
+    Where the content of an extension is not critical, it keeps the bytes and goes on. So this list is short: what
+    a trust anchor needs, without the URIs, e-mail addresses and big numbers that `cryptography` is laxer about.
+    """
+    match value:
+        case x509.BasicConstraints():
+            return (value.path_length or 0) in _PATH_LENGTHS
+        case x509.KeyUsage() | x509.ExtendedKeyUsage():
+            return True
+        case x509.SubjectAlternativeName():
+            return len(value) > 0 and all(isinstance(name, _NAMES_UNDERSTOOD) for name in value)
+        case x509.NameConstraints():
+            return all(isinstance(name, _NAMES_UNDERSTOOD) for name in _subtrees(value))
+        case _:
+            return False
+
+
+def _subtrees(constraints: x509.NameConstraints) -> list[x509.GeneralName]:
+    return [*(constraints.permitted_subtrees or []), *(constraints.excluded_subtrees or [])]
 
 
 def _checked_shape(der: bytes) -> bytes:
@@ -270,7 +281,7 @@ def _key(loaded: x509.Certificate, spki: bytes) -> Key:
     except UnsupportedAlgorithm:
         return Key("other", 0, None, None, fingerprint)
     match public:
-        case rsa.RSAPublicKey():
+        case rsa.RSAPublicKey() if _has_usual_trailer(spki, 0):
             return Key("rsa", public.key_size, public.public_numbers().e, None, fingerprint)
         # A JVM cannot read explicit curves and compressed points, nor then the key store that they are in.
         case ec.EllipticCurvePublicKey() if _canonical(public) == spki:
@@ -292,11 +303,23 @@ def _signature_hash(loaded: x509.Certificate) -> str:
     oid = loaded.signature_algorithm_oid
     if oid in _HASHLESS:
         return "none"
+    if oid == SignatureAlgorithmOID.RSASSA_PSS and not _has_usual_trailer(loaded.public_bytes(Encoding.DER), 1):
+        return "unknown"
     try:
         algorithm = loaded.signature_hash_algorithm
     except UnsupportedAlgorithm:
         algorithm = None
     return algorithm.name if algorithm else _OLD_HASHES.get(oid.dotted_string, "unknown")
+
+
+def _has_usual_trailer(der: bytes, index: int) -> bool:
+    """RFC 4055, 3.1: no other than 1 may be used. A JVM loads no key store with another; `cryptography` ignores it.
+
+    `index` is the place of the AlgorithmIdentifier in what `der` encodes.
+    """
+    algorithm = asn1.children(der, asn1.element(der))[index]
+    fields = [field for parameters in asn1.children(der, algorithm)[1:] for field in asn1.children(der, parameters)]
+    return all(der[each.body : each.end] == _PSS_TRAILER_1 for each in fields if each.tag == _PSS_TRAILER)
 
 
 def _signed_itself(loaded: x509.Certificate) -> bool | None:

@@ -146,7 +146,9 @@ REFUSALS = (
     Rule(
         "critical_extension_unknown",
         "The certificate holds a critical extension that is not understood here, so it must not be used "
-        "(RFC 5280, 4.2); have it issued without it.",
+        "(RFC 5280, 4.2). Understood are basic constraints, key usage, extended key usage, and, with nothing but DNS "
+        "names, IP addresses and directory names, subject alternative name and name constraints; have it issued "
+        "without the others, or with them not critical.",
         lambda case: bool(case.certificate.unknown_critical),
     ),
     Rule(
