@@ -5,18 +5,22 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, func, select, text
 
 from tests.certificates import Made, rsa_key, self_signed
 from tests.pipeline import Pipeline
 from trustcast.domain.truststore import Truststore
-from trustcast.storage import audit, truststores
+from trustcast.storage import audit, gateways, operations, truststores
+from trustcast.storage.gateways import Phase, Report
 from trustcast.storage.operations import State
 from trustcast.storage.session import Database
-from trustcast.storage.tables import audit_event, certificate_blob
+from trustcast.storage.tables import audit_event, certificate_blob, head
 from trustcast_worker.apply_changes import LostRaceError
+from trustcast_worker.sign_heads import SIGN_AGAIN_AFTER
+from trustcast_worker.validate_uploads import ATTEMPTS, LEASE
 
 
 def workers(url: str, count: int, *, per_endpoint: int | None = 1) -> list[Pipeline]:
@@ -121,6 +125,36 @@ def test_workers_that_validate_at_once_share_what_waits(database_url: str) -> No
     close(pool_of)
 
 
+def test_workers_that_saw_the_same_rows_lease_different_ones(postgres_url: str) -> None:
+    """The second looks while the first has not committed, then waits for its rows."""
+    first, second = pool_of = workers(postgres_url, 2)
+    ids = [first.add(f"web-{number}") for number in range(5)]
+
+    def claim(pipeline: Pipeline) -> list[str]:
+        with pipeline.database.writing() as transaction:
+            claimed = lease(pipeline, transaction)
+            transaction.commit()
+        return claimed
+
+    with ThreadPoolExecutor(1) as pool, first.database.writing() as transaction:
+        claimed = lease(first, transaction)
+        late = pool.submit(claim, second)
+        wait_for_blocked(second.database, 1, unless=late)
+        transaction.commit()
+
+    assert claimed == ids
+    assert late.result() == []
+    assert {first.operation(one).attempts for one in ids} == {1}
+    close(pool_of)
+
+
+def lease(pipeline: Pipeline, transaction: Connection) -> list[str]:
+    claimed = operations.claim(
+        transaction, worker=pipeline.name, at=pipeline.at, lease=LEASE, attempts=ATTEMPTS, limit=10
+    )
+    return [one.id for one in claimed]
+
+
 def weak(number: int) -> Made:
     return self_signed(f"web-{number}.example", key=rsa_key(1024))
 
@@ -210,12 +244,54 @@ def blobs(database: Database) -> int:
         return transaction.execute(select(func.count()).select_from(certificate_blob)).scalar_one()
 
 
-def wait_for_blocked(database: Database, count: int) -> None:
-    """Return when `count` PostgreSQL sessions of this database wait for a lock."""
+def test_head_is_not_signed_while_somebody_advances(postgres_url: str) -> None:
+    """What was read before the other's commit must not be signed after it."""
+    first, second = pool_of = workers(postgres_url, 2)
+    first.add("web")
+    first.run()
+    second.at = first.at + SIGN_AGAIN_AFTER
+
+    with ThreadPoolExecutor(1) as pool, first.database.writing() as transaction:
+        content = truststores.content(transaction, "default")
+        truststores.advance(transaction, "default", expected=1, content=content, digest=content.digest())
+        late = pool.submit(second.sign)
+        wait_for_blocked(first.database, 1, unless=late)
+        transaction.commit()
+
+    late.result()
+    with first.database.reading() as transaction:
+        assert transaction.execute(select(func.count()).select_from(head)).scalar_one() == 1
+    close(pool_of)
+
+
+def test_report_waits_for_the_one_before_it(postgres_url: str) -> None:
+    """Each would see the other gateway where it was, and nobody would say that the operation has converged."""
+    first, second = pool_of = workers(postgres_url, 2)
+    first.enrol("g1", "g2")
+    operation = first.add("web")
+    first.run()
+    told = Report(generation=1, entries_sha256=first.status().entries_sha256, phase=Phase.INSTALLED)
+
+    with ThreadPoolExecutor(1) as pool, first.database.writing() as transaction:
+        gateways.take_turns(transaction)
+        gateways.record(transaction, "g1", told, at=first.at)
+        late = pool.submit(second.report, "g2", 1)
+        wait_for_blocked(first.database, 1, unless=late)
+        transaction.commit()
+
+    late.result()
+    assert first.operation(operation).converged_at is not None
+    close(pool_of)
+
+
+def wait_for_blocked(database: Database, count: int, *, unless: Future[Any] | None = None) -> None:
+    """Return when `count` PostgreSQL sessions of this database wait for a lock, or when `unless` did not have to."""
     waiting = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
     for _ in range(2000):
+        if unless is not None and unless.done():
+            return
         with database.reading() as transaction:
             if transaction.execute(waiting).scalar_one() >= count:
                 return

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import func, select
 
 from tests.pipeline import Pipeline
-from trustcast.storage import gateways
-from trustcast.storage.gateways import Phase, Report
+from tests.served_api import add_environment
+from trustcast.storage import gateways, operations, truststores
+from trustcast.storage.gateways import Enrolled, Phase, Report
 from trustcast.storage.session import Database
 from trustcast.storage.tables import gateway_report
 from trustcast_api.record_report import record_report
@@ -156,6 +157,31 @@ def test_moment_of_convergence_is_not_moved_by_later_reports(pipeline: Pipeline)
         pipeline.report(gateway, 3)
 
     assert pipeline.operation(operation).converged_at == converged_at
+
+
+def test_gateways_of_another_environment_hold_nothing_back(database: Database) -> None:
+    """There the same operation has a generation, too, but a gateway only answers for its own environment's."""
+    pipeline = Pipeline(database)
+    pipeline.add("a")
+    pipeline.run()
+    add_environment(database.engine.url.render_as_string(hide_password=False), "other")
+    operation = pipeline.add("b")
+    with database.writing() as transaction:
+        both = [Enrolled("g1", "default", "a" * 64), Enrolled("elsewhere", "other", "b" * 64)]
+        gateways.enrol(transaction, both, at=pipeline.at)
+        transaction.commit()
+    pipeline.run()
+
+    with database.reading() as transaction:
+        assert operations.generations(transaction, operation) == {"default": 2, "other": 1}
+        signed = truststores.digest_of(transaction, "other", 1)
+    report = Report(generation=1, entries_sha256=signed, phase=Phase.INSTALLED)
+    record_report(database, Gateway("elsewhere", "other"), report, at=pipeline.at)
+    assert pipeline.operation(operation).converged_at is None
+
+    pipeline.report("g1", 2)
+
+    assert pipeline.operation(operation).converged_at == pipeline.at
 
 
 def test_environment_without_gateways_converges_at_once(database: Database) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.pipeline import Pipeline
 from trustcast.domain.truststore import Truststore
 from trustcast.storage.session import Database
+from trustcast_worker.truststore_cache import TruststoreCache
 
 
 def remembered(pipeline: Pipeline) -> tuple[int, Truststore]:
@@ -45,6 +46,23 @@ def test_workers_taking_turns_sign_what_is_stored(database: Database) -> None:
 
     assert workers[0].status().generation == 6
     assert remembered(workers[0])[1].digest() == remembered(workers[1])[1].digest() == one_digest(workers[0])
+
+
+def test_what_is_remembered_of_a_change_is_committed_by_then(database: Database, database_url: str) -> None:
+    elsewhere = Pipeline(Database(database_url))
+    seen: list[tuple[int, int]] = []
+
+    class Watched(TruststoreCache):
+        def advanced(self, environment: str, generation: int, content: Truststore) -> None:
+            seen.append((generation, elsewhere.status().generation))
+            super().advanced(environment, generation, content)
+
+    pipeline = Pipeline(database, cache=Watched())
+    apply_one(pipeline, "a")
+    apply_one(pipeline, "b")
+
+    assert seen == [(1, 1), (2, 2)]
+    elsewhere.database.close()
 
 
 def test_restored_backup_is_read_again(sqlite_url: str) -> None:

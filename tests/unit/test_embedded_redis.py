@@ -38,6 +38,15 @@ def test_the_server_keeps_what_it_is_told_and_evicts_nothing(server: EmbeddedRed
     assert settings == {"appendonly": "yes", "maxmemory-policy": "noeviction"}
 
 
+def test_the_server_listens_on_loopback_only(server: EmbeddedRedis) -> None:
+    """127.0.0.2 is this machine, too, but not the address that we bind: a server on 0.0.0.0 would answer there."""
+    with pytest.raises((ConnectionRefusedError, TimeoutError)):
+        socket.create_connection(("127.0.0.2", server.port), timeout=5)
+
+    with redis.Redis.from_url(server.url, decode_responses=True) as client:
+        assert client.config_get("bind") == {"bind": "127.0.0.1"}
+
+
 def test_the_server_wants_its_password(server: EmbeddedRedis) -> None:
     with redis.Redis(port=server.port) as client, pytest.raises(redis.AuthenticationError):
         client.ping()

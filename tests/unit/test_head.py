@@ -121,6 +121,18 @@ def test_one_known_signature_among_unknown_ones_will_do() -> None:
     assert opened(json.dumps(envelope).encode(), KEYS) == HEAD
 
 
+@pytest.mark.parametrize("bad", [0, 1])
+def test_every_known_signature_must_be_good(bad: int) -> None:
+    envelope = signed(HEAD.payload())
+    envelope["signatures"] += signed(HEAD.payload(), key=OTHER)["signatures"]
+    keys = KEYS | {key_id(OTHER.public_key()): OTHER.public_key()}
+    assert opened(json.dumps(envelope).encode(), keys) == HEAD
+
+    envelope["signatures"][bad]["sig"] = base64.b64encode(bytes(64)).decode()
+
+    assert refusal(envelope, keys) == "head_bad_signature"
+
+
 def test_two_signatures_of_one_key_are_refused() -> None:
     envelope = signed(HEAD.payload())
     envelope["signatures"] *= 2

@@ -1,0 +1,112 @@
+"""The worker's tasks as Celery runs them, from the message on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import event
+
+from tests.certificates import self_signed
+from tests.pipeline import Pipeline, Postbox
+from trustcast import broker
+from trustcast.domain import messages
+from trustcast.domain.head import HeadSigner
+from trustcast.domain.messages import Message, OperationAccepted, OperationValidated
+from trustcast.storage import operations
+from trustcast.storage.operations import State
+from trustcast.storage.session import Database
+from trustcast_worker import tasks
+from trustcast_worker.context import Context
+from trustcast_worker.settings import Settings
+
+WAKE_UP: dict[str, Message] = {
+    broker.VALIDATE_UPLOADS: OperationAccepted("any"),
+    broker.APPLY_CHANGES: OperationValidated("any"),
+}
+
+
+class Poisoned(Exception):
+    """A bug that one certain request sets off."""
+
+
+class Worker:
+    """A worker process without its process: each task is run by name."""
+
+    def __init__(self, app: Celery, pipeline: Pipeline) -> None:
+        self._app = app
+        self.pipeline = pipeline
+
+    def run(self, task: str) -> None:
+        message = WAKE_UP.get(task)
+        said = (messages.encode(message, id="1", source="test", at=datetime.now(UTC)),) if message else ()
+        self._app.tasks[task].apply(said, throw=True)
+
+    def fate(self, operation: str) -> str:
+        found = self.pipeline.operation(operation)
+        return found.problem["code"] if found.problem else found.state.value
+
+
+@pytest.fixture
+def worker(database_url: str, tmp_path: Path) -> Iterator[Worker]:
+    told = {"database_url": database_url, "redis_url": "redis://nowhere", "head_key_file": tmp_path / "unused.pem"}
+    context = Context(Settings.model_validate(told), HeadSigner(Ed25519PrivateKey.generate()))
+    context.broker = Postbox()  # type: ignore[assignment]
+    app = broker.celery_app("memory://")
+    # Celery hands what one app defines to every other app of the process, the next test's among them.
+    app.task = partial(app.task, shared=False)  # type: ignore[method-assign]
+    tasks.register(app, context)
+    yield Worker(app, Pipeline(context.database))
+    context.database.close()
+
+
+def poison(database: Database, fingerprint: str) -> None:
+    """Make the database refuse whatever would make this certificate trusted."""
+
+    def explode(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        if statement.startswith("INSERT INTO truststore_entry") and fingerprint in str(parameters):
+            raise Poisoned
+
+    event.listen(database.engine, "before_cursor_execute", explode)
+
+
+def test_request_that_breaks_the_apply_task_ends_failed_and_the_others_are_applied(worker: Worker) -> None:
+    made = self_signed("bad.example")
+    worker.pipeline.later(seconds=-60)  # or the sweep would wait for them to be overdue
+    good = [worker.pipeline.add("a")]
+    bad = worker.pipeline.add("bad", made=made)
+    good.append(worker.pipeline.add("z"))
+    poison(worker.pipeline.database, made.fingerprint_sha256)
+    worker.run(broker.VALIDATE_UPLOADS)
+
+    for _ in range(20):
+        try:
+            worker.run(broker.APPLY_CHANGES)
+        except Poisoned:
+            worker.run(broker.SWEEP)
+
+    assert [worker.fate(one) for one in good] == ["applied", "applied"]
+    assert worker.fate(bad) == "attempts_exhausted"
+    assert worker.pipeline.operation(bad).state is State.FAILED
+
+
+def test_blame_falls_on_what_waits_for_a_truststore_and_on_nothing_else(database: Database) -> None:
+    pipeline = Pipeline(database)
+    applied = pipeline.add("a")
+    pipeline.run()
+    waiting = pipeline.add("b")
+    pipeline.validate()
+    received = pipeline.add("c")
+    before = {one: pipeline.operation(one).attempts for one in (applied, waiting, received)}
+
+    with database.writing() as transaction:
+        operations.blame(transaction, [applied, waiting, received])
+        transaction.commit()
+
+    after = {one: pipeline.operation(one).attempts - before[one] for one in before}
+    assert after == {applied: 0, waiting: 1, received: 0}
