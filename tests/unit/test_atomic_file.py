@@ -39,6 +39,24 @@ def test_the_file_has_the_new_content_and_nothing_lies_beside_it(path: Path) -> 
     assert names(path) == ["file"]
 
 
+def test_the_file_is_synced_before_the_rename_and_its_folder_after_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, bytes]] = []
+    fsync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), path.read_bytes()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    with atomic_file.replacement(path, b"new") as new:
+        temporary = str(new.path)
+        new.commit()
+
+    assert synced == [(temporary, b"old"), (str(path.parent), b"new")]
+
+
 def test_a_file_that_was_not_there_is_made(tmp_path: Path) -> None:
     atomic_file.replace(tmp_path / "fresh", b"new")
 

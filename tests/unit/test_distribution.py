@@ -128,6 +128,35 @@ def test_status_that_is_no_answer_is_unavailable(status: int, code: str) -> None
     assert (asked.value.code, told.value.code) == (code, code)
 
 
+def test_redirect_is_not_followed() -> None:
+    """It could lead the token elsewhere."""
+    seen: list[str] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request.url.host)
+        return httpx.Response(307, headers={"Location": "http://elsewhere/"}, stream=httpx.ByteStream(b""))
+
+    with connect("http://api", token="secret", transport=httpx.MockTransport(handle)) as client:
+        with pytest.raises(ApiUnavailable):
+            of(client).changes(0)
+        with pytest.raises(ApiUnavailable):
+            of(client).report(REPORT)
+
+    assert seen == ["api", "api"]
+
+
+def test_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    api = StatedApi()
+    with api.served() as url, connect(url, token="secret") as client:
+        of(client).changes(0)
+
+    assert api.asked_after == [0]
+
+
 def test_nobody_listening_is_unavailable() -> None:
     with connect("http://127.0.0.1:1", token="secret") as client, pytest.raises(ApiUnavailable) as away:
         of(client).changes(0)

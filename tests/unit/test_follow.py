@@ -41,11 +41,10 @@ class Looking:
 
 
 @contextmanager
-def following(looking: Looking, *, tick: float = 60.0) -> Iterator[Wake]:
+def following(looking: Looking, *, tick: float = 60.0, unsettled: Callable[[], bool] = lambda: False) -> Iterator[Wake]:
     wake, stop = Wake(), threading.Event()
-    thread = threading.Thread(
-        target=follow, args=(looking, wake, stop), kwargs={"tick_seconds": tick, "uniform": middle}
-    )
+    options = {"tick_seconds": tick, "uniform": middle, "unsettled": unsettled}
+    thread = threading.Thread(target=follow, args=(looking, wake, stop), kwargs=options)
     thread.start()
     try:
         looking.wait_for(1)
@@ -81,15 +80,84 @@ def test_hint_is_followed_at_once() -> None:
 
 
 def test_many_hints_during_one_refresh_are_one() -> None:
-    looking = Looking(seconds=0.05)
+    answers = itertools.chain([1], itertools.repeat(101))
+    looking = Looking(lambda: next(answers), seconds=0.05)
     with following(looking) as wake:
         for number in range(100):
             wake.hint(2 + number)
-        looking.answer = lambda: 101
         looking.wait_for(2)
         time.sleep(0.2)
 
-    assert looking.count <= 3
+    assert looking.count == 2
+
+
+def test_hint_of_what_the_refresh_under_way_finds_is_answered_by_it() -> None:
+    looking = Looking(lambda: 7, seconds=0.05)
+    with following(looking) as wake:
+        wake.hint(7)
+        time.sleep(0.3)
+
+    assert looking.count == 1
+
+
+def test_hints_that_bring_news_are_followed_one_after_the_other_without_a_pause() -> None:
+    generation = 1
+    looking = Looking(lambda: generation)
+    with following(looking) as wake:
+        time.sleep(0.05)
+        started = time.monotonic()
+        for generation in range(2, 22):
+            wake.hint(generation)
+            looking.wait_for(generation)
+
+    assert time.monotonic() - started < 1
+
+
+def flood(wake: Wake, claim: int | None, *, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        wake.hint(claim)
+        time.sleep(0.0005)
+
+
+def test_flood_of_hints_that_claim_nothing_makes_few_looks() -> None:
+    looking = Looking()
+    with following(looking) as wake:
+        flood(wake, None, seconds=1)
+
+    assert 3 <= looking.count <= 7
+
+
+@pytest.mark.parametrize("claim", [None, 999])
+def test_flood_of_hints_does_not_end_the_pauses_of_trouble(claim: int | None) -> None:
+    """With a quarter of 0.375, 0.75, 1.5 … seconds in between."""
+    looking = Looking(away)
+    with following(looking) as wake:
+        flood(wake, claim, seconds=1)
+
+    assert 2 <= looking.count <= 5
+
+
+def test_unsettled_node_looks_again_before_the_tick() -> None:
+    looking = Looking()
+    with following(looking, unsettled=lambda: looking.count < 2):
+        started = time.monotonic()
+        looking.wait_for(2)
+        waited = time.monotonic() - started
+        time.sleep(0.05)
+
+    assert 1.5 < waited < 2.5
+    assert looking.count == 2
+
+
+def test_stop_ends_every_pause() -> None:
+    for answer in [away, lambda: 1]:
+        looking = Looking(answer)
+        with following(looking) as wake:
+            flood(wake, None, seconds=0.3)
+            started = time.monotonic()
+
+        assert time.monotonic() - started < 1
 
 
 def test_hint_of_what_is_known_wakes_nobody() -> None:

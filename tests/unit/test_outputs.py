@@ -19,6 +19,7 @@ from trustcast.domain.errors import Conflict, Unavailable
 from trustcast.keystore import jks
 from trustcast.keystore.jks import RawEntry, trusted_entry
 from trustcast_gateway.gateway_home import GatewayHome
+from trustcast_gateway.outputs import ssl_profiles
 from trustcast_gateway.outputs.jks import JksOutput
 
 FOREIGN = [b"foreign certificate one", b"foreign certificate two"]
@@ -208,6 +209,109 @@ def test_an_entry_that_somebody_took_out_comes_back(home: GatewayHome) -> None:
     output.install(home, managed(a=b"A"))
 
     assert aliases(home) == ["theirs", "a"]
+
+
+def next_second() -> None:
+    """Sleep until a whole second has just begun."""
+    time.sleep(1.02 - time.time() % 1)
+
+
+def test_two_installs_in_one_second_renew_the_profiles_once_more_in_a_later_one(home: GatewayHome) -> None:
+    """A JVM that sees whole seconds may have looked between the two."""
+    output = JksOutput()
+    next_second()
+    output.install(home, managed(a=b"A"))
+    output.install(home, managed(b=b"B"))
+    hidden, truststore = modified(home.ssl_profiles), home.truststore.stat()
+    output.settle()
+    assert (output.unsettled, modified(home.ssl_profiles)) == (True, hidden)
+
+    next_second()
+    output.settle()
+    seen = modified(home.ssl_profiles)
+    output.settle()
+
+    assert hidden // 10**9 < seen // 10**9 <= time.time() // 1
+    assert (output.unsettled, modified(home.ssl_profiles)) == (False, seen)
+    assert home.truststore.stat() == truststore
+
+
+def test_installs_in_seconds_of_their_own_are_settled(home: GatewayHome) -> None:
+    output = JksOutput()
+    next_second()
+    output.install(home, managed(a=b"A"))
+    next_second()
+
+    output.install(home, managed(b=b"B"))
+
+    assert not output.unsettled
+
+
+def test_profiles_ahead_of_the_clock_are_left_to_the_tick(home: GatewayHome) -> None:
+    ahead = time.time_ns() // 10**9 * 10**9 + 3_600 * 10**9
+    os.utime(home.ssl_profiles, ns=(ahead, ahead))
+    output = JksOutput()
+
+    output.install(home, managed(a=b"A"))
+
+    assert not output.unsettled
+
+
+def test_profiles_that_keep_no_time_are_said_after_two_attempts(
+    home: GatewayHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a file system whose times are coarse."""
+    ahead, attempts = time.time_ns() + 3_600 * 10**9, []
+    monkeypatch.setattr(os, "utime", lambda *_, **__: attempts.append(1))
+
+    with pytest.raises(Unavailable) as caught:
+        ssl_profiles.renew(home.ssl_profiles, newer_than_ns=ahead)
+
+    assert (caught.value.code, len(attempts)) == ("profiles_not_renewed", 2)
+
+
+CHANGED_PROFILES = """
+import sys
+from pathlib import Path
+from trustcast.keystore.jks import trusted_entry
+from trustcast_gateway.gateway_home import GatewayHome
+from trustcast_gateway.outputs.jks import JksOutput
+
+home, once = GatewayHome.read(Path(sys.argv[1])), [True]
+
+def change_the_profiles(event, arguments):
+    name = str(arguments[0]) if event == "open" else ""
+    if ".sslprofiles.xml.trustcast-" in name and once:
+        once.clear()
+        home.ssl_profiles.write_bytes(home.ssl_profiles.read_bytes() + b"<!-- the operator's -->")
+
+sys.addaudithook(change_the_profiles)
+JksOutput().install(home, {"a": trusted_entry("a", b"A")})
+assert not once
+"""
+
+
+def test_profiles_that_the_operator_changes_meanwhile_keep_his_change(home: GatewayHome) -> None:
+    before = home.ssl_profiles.read_bytes()
+
+    subprocess.run([sys.executable, "-c", CHANGED_PROFILES, home.folder], check=True)
+
+    assert home.ssl_profiles.read_bytes() == before + b"<!-- the operator's -->"
+    assert modified(home.ssl_profiles) > modified(home.truststore)
+
+
+def test_bytes_that_the_disk_does_not_keep_are_not_installed(
+    home: GatewayHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One byte of a certificate is another one on disk."""
+    before, write = home.truststore.read_bytes(), os.write
+    monkeypatch.setattr(os, "write", lambda to, data: write(to, bytes(data).replace(b"AAAA", b"AABA")))
+
+    with pytest.raises(Unavailable) as caught:
+        JksOutput().install(home, managed(a=b"AAAA"))
+
+    assert caught.value.code == "write_failed"
+    assert home.truststore.read_bytes() == before
 
 
 KILLED_BETWEEN = """

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.gateway_home import PASSWORD, make_home
@@ -157,6 +158,22 @@ def test_head_signed_anew_is_remembered_without_an_install(gateway: Gateway) -> 
     assert gateway.files() == files
     assert node.state.last is not None
     assert node.state.last.issued_at == later(minutes=5)
+
+
+def test_older_head_of_the_same_generation_does_not_replace_the_newer(gateway: Gateway) -> None:
+    node = gateway.start()
+    gateway.api.put("a", der(1))
+    gateway.api.at = gateway.at = later(minutes=5)
+    refresh(node)
+    gateway.api.at = later(minutes=4)
+
+    refresh(node)
+
+    assert node.state.last is not None
+    assert node.state.last.issued_at == later(minutes=5)
+    last = gateway.start().state.last
+    assert last is not None
+    assert last.issued_at == later(minutes=5)
 
 
 def test_environment_without_a_generation_leaves_the_files_alone(gateway: Gateway) -> None:
@@ -551,3 +568,33 @@ def test_operators_own_entry_that_says_the_same_serves_and_stays(gateway: Gatewa
     gateway.api.state({})
     refresh(node)
     assert gateway.trusted() == {}
+
+
+def test_removed_alias_that_the_operators_own_entry_keeps_trusted_is_said_once(gateway: Gateway) -> None:
+    gateway.api.state({"foreign-1": FOREIGN[0], "a": der(1)})
+    node = gateway.start()
+    refresh(node)
+    gateway.api.state({})
+
+    with structlog.testing.capture_logs() as lines:
+        refresh(node)
+        refresh(node)
+
+    said = [(line["alias"], line["log_level"]) for line in lines if line["event"] == "still_trusted"]
+    assert said == [("foreign-1", "warning")]
+
+
+def test_refresh_after_a_burst_renews_the_profiles_once_more_even_while_the_api_is_away(gateway: Gateway) -> None:
+    node = gateway.start()
+    time.sleep(1.02 - time.time() % 1)
+    for number in range(2):
+        gateway.api.put("a", der(number))
+        refresh(node)
+    hidden = gateway.home.ssl_profiles.stat().st_mtime_ns
+    time.sleep(1.02 - time.time() % 1)
+    gateway.api.status = 503
+
+    with pytest.raises(Unavailable):
+        refresh(node)
+
+    assert gateway.home.ssl_profiles.stat().st_mtime_ns // 10**9 > hidden // 10**9

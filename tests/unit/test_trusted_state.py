@@ -73,6 +73,13 @@ def test_remembered_head_raises_the_floor_and_leaves_what_is_held(opened: Open, 
     assert (state.last, state.generation, len(state.truststore)) == (api.head(), 1, 2)
 
 
+def test_each_commit_is_synced_and_kept_from_others(opened: Open) -> None:
+    database = opened()._database  # noqa: SLF001 - SQLite tells it only to the connection itself
+
+    assert database.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+
+
 def test_second_listener_on_the_same_folder_is_refused(opened: Open, tmp_path: Path, api: StatedApi) -> None:
     kept(opened(), api)
 

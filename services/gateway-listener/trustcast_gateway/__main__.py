@@ -120,7 +120,14 @@ def _follow(node: Node, loaded: Settings, wake: Wake, stop: threading.Event) -> 
             if loaded.health_file is not None and not isinstance(sys.exception(), ApiUnavailable):
                 loaded.health_file.touch()
 
-    follow(once, wake, stop, tick_seconds=loaded.gateway_reconcile_seconds, uniform=random.uniform)
+    follow(
+        once,
+        wake,
+        stop,
+        tick_seconds=loaded.gateway_reconcile_seconds,
+        uniform=random.uniform,
+        unsettled=lambda: node.output.unsettled,
+    )
 
 
 def _thread(name: str, work: Callable[[], None]) -> threading.Thread:

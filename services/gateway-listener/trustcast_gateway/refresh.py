@@ -6,6 +6,7 @@ What cannot be verified changes nothing: the last good files stay, and the api i
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -42,7 +43,8 @@ class Node:
     """One gateway node: where it asks, what it believes, what it holds and where it writes.
 
     `keys` are the pinned head keys by key id; `clock` gives an aware time. `managed` is what is held, ready for the
-    truststore; `standing` is what the last completed install read back from disk.
+    truststore; `standing` is what the last completed install read back from disk; `removed` is what
+    went since then (alias -> fingerprint).
     """
 
     environment: str
@@ -56,6 +58,7 @@ class Node:
     output: JksOutput = field(default_factory=JksOutput)
     managed: dict[str, jks.RawEntry] = field(init=False, repr=False)
     standing: Report = field(init=False)
+    removed: dict[str, str] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.managed = _entries(self.state.certificates()) if self.state.generation else {}
@@ -80,6 +83,8 @@ def refresh(node: Node) -> int:
             return _learn(node)
         finally:
             _install(node)  # without news as well: somebody may have changed the files
+            if not isinstance(sys.exception(), Untrusted):  # what is refused leaves no trace on the files
+                node.output.settle()
 
 
 @contextmanager
@@ -107,6 +112,8 @@ def _learn(node: Node) -> int:
     if news.head.generation == node.state.generation:
         _keep_fresh(node.state, news)
         return news.head.generation
+    held = node.state.truststore.entries
+    node.removed |= {alias: held[alias] for alias in held.keys() - news.truststore.entries.keys()}
     node.state.keep(news)
     if news.after == 0:
         node.managed.clear()
@@ -167,7 +174,16 @@ def _install(node: Node) -> None:
     read = node.output.install(home, node.managed)
     if any(read.get(alias) != fingerprint for alias, fingerprint in held.entries.items()):
         raise Unavailable("read_back_mismatch", "The second reader does not find in the truststore what was written.")
+    _say_what_stayed(node, read)
     node.standing = replace(node.standing, generation=node.state.generation, entries_sha256=held.digest())
+
+
+def _say_what_stayed(node: Node, read: Mapping[str, str]) -> None:
+    """Warn of a removed alias that a foreign entry with the same certificate keeps trusted on this node."""
+    for alias, fingerprint in sorted(node.removed.items()):
+        if alias not in node.managed and read.get(alias) == fingerprint:
+            log.warning("still_trusted", alias=alias, why="the gateway's truststore has an entry of its own for it")
+    node.removed.clear()
 
 
 def _entries(certificates: Iterable[tuple[str, bytes]]) -> dict[str, jks.RawEntry]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS: Final = 5
 _PAUSE_SECONDS: Final = 0.05
+_SECOND: Final = 1_000_000_000  # nanoseconds
 _WORTH_REMEMBERING: Final = 1_000  # entries; pyjks reads them in 5 ms
 
 
@@ -48,6 +49,15 @@ class JksOutput:
 
     def __init__(self) -> None:
         self._known: _Installed | None = None
+        self._hidden: tuple[Path, int] | None = None
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether sslprofiles.xml got two times in one second, so that `settle` has to renew it in a later one.
+
+        False where its time is ahead of the clock: that can last long, and the tick comes anyway.
+        """
+        return self._hidden is not None and self._hidden[1] < time.time_ns() + _SECOND
 
     def install(self, home: GatewayHome, managed: Mapping[str, RawEntry]) -> dict[str, str]:
         """Make `managed` (lower-case alias -> `jks.trusted_entry`) all that Trustcast has in the truststore.
@@ -67,6 +77,17 @@ class JksOutput:
                 time.sleep(_PAUSE_SECONDS * attempt)
         raise Unavailable("truststore_busy", f"Another program keeps changing {home.truststore}; trying again later.")
 
+    def settle(self) -> None:
+        """Renew sslprofiles.xml once more if it got two times in one second and that is over.
+
+        Java 8 cuts file times to whole seconds (JDK-8177809): a gateway that looked between the two saw only the first.
+        Raises `Unavailable`.
+        """
+        if self._hidden is not None and _second(time.time_ns()) > _second(self._hidden[1]):
+            profiles, time_ns = self._hidden
+            ssl_profiles.renew(profiles, newer_than_ns=time_ns)
+            self._hidden = None
+
     def look(self, home: GatewayHome) -> None:
         """Read the truststore and change nothing. Raises `Unavailable` for one that could not be written either."""
         self._known = self._current(home)
@@ -79,8 +100,15 @@ class JksOutput:
         elif not current.read_whole:
             current = _read_whole(home, current)
         self._known = current
-        ssl_profiles.renew(home.ssl_profiles, newer_than_ns=current.identity.mtime_ns)
+        self._renew(home.ssl_profiles, current.identity.mtime_ns)
         return current.reading
+
+    def _renew(self, profiles: Path, newer_than: int) -> None:
+        before = ssl_profiles.modified_ns(profiles)
+        ssl_profiles.renew(profiles, newer_than_ns=newer_than)
+        after = ssl_profiles.modified_ns(profiles)
+        if after != before:
+            self._hidden = (profiles, after) if _second(after) == _second(before) else None
 
     def _current(self, home: GatewayHome) -> _Installed:
         known = self._known
@@ -92,6 +120,10 @@ class JksOutput:
             return known
         self._known = None
         return _read(home)
+
+
+def _second(time_ns: int) -> int:
+    return time_ns // _SECOND
 
 
 def _wanted(current: _Installed, managed: Mapping[str, RawEntry]) -> list[RawEntry]:
