@@ -96,10 +96,10 @@ def trusted_entry(alias: str, der: bytes, *, made_ms: int = _OUR_MILLISECONDS) -
 def write(entries: Iterable[RawEntry], password: str) -> bytes:
     """Return the entries as a JKS, in the order given. Same entries and password, same bytes."""
     raws = [entry.raw for entry in entries]
-    digest = _seed(password)
-    body = b"".join((_HEADER.pack(_MAGIC, _VERSION, len(raws)), *raws))
-    digest.update(body)
-    return body + digest.digest()
+    header, digest = _HEADER.pack(_MAGIC, _VERSION, len(raws)), _seed(password)
+    for part in (header, *raws):  # one by one, so that a large keystore is in memory once
+        digest.update(part)
+    return b"".join((header, *raws, digest.digest()))
 
 
 def read(data: bytes, password: str) -> list[RawEntry]:
