@@ -17,14 +17,18 @@ from trustcast.storage import gateways, operations, truststores
 from trustcast.storage.gateways import Enrolled, Phase, Report
 from trustcast.storage.operations import Kind, Operation, Verdict
 from trustcast.storage.session import Database
+from trustcast.storage.tables import SUPER_TENANT
+from trustcast_api import scopes
 from trustcast_api.accept_request import Request, accept_request
+from trustcast_api.principal import Principal
 from trustcast_api.record_report import record_report
-from trustcast_api.tokens import Gateway
 from trustcast_worker.apply_changes import Outcome, apply_changes
 from trustcast_worker.sign_heads import sign_heads
 from trustcast_worker.sweep import sweep
 from trustcast_worker.truststore_cache import TruststoreCache
 from trustcast_worker.validate_uploads import validate_uploads
+
+ADMIN = Principal(name="admin", tenant_id=SUPER_TENANT, scopes=scopes.ADMINISTER)
 
 
 class Postbox:
@@ -68,8 +72,8 @@ class Pipeline:
     def delete(self, alias: str) -> str:
         return self.accept(Request(kind=Kind.DELETE, alias=alias))
 
-    def accept(self, request: Request, *, key: str | None = None) -> str:
-        return accept_request(self.database, request, requested_by="admin", idempotency_key=key, at=self.at).id
+    def accept(self, request: Request, *, key: str | None = None, who: Principal = ADMIN) -> str:
+        return accept_request(self.database, request, who=who, idempotency_key=key, at=self.at).id
 
     def validate(self) -> list[Verdict]:
         return validate_uploads(self.database, policy=Policy(), worker=self.name, now=lambda: self.at)
@@ -95,9 +99,9 @@ class Pipeline:
     def sign(self) -> int:
         return sign_heads(self.database, signer=HeadSigner(self.key), at=self.at)
 
-    def operation(self, id: str) -> Operation:  # noqa: A002 - its name everywhere
+    def operation(self, id: str, tenant_id: int = SUPER_TENANT) -> Operation:  # noqa: A002 - its name everywhere
         with self.database.reading() as transaction:
-            return operations.get(transaction, id)
+            return operations.get(transaction, tenant_id, id)
 
     def status(self, environment: str = "default") -> truststores.Status:
         with self.database.reading() as transaction:
@@ -129,7 +133,7 @@ class Pipeline:
         with self.database.reading() as transaction:
             signed = truststores.digest_of(transaction, "default", generation)
         told = Report(generation=generation, entries_sha256=digest or signed, phase=phase, **why)
-        record_report(self.database, Gateway(gateway, "default"), told, at=self.at)
+        record_report(self.database, told, gateway=gateway, environment="default", at=self.at)
 
     def standing(self, gateway: str) -> gateways.GatewayStatus:
         with self.database.reading() as transaction:

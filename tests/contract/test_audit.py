@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from trustcast.storage import audit
-from trustcast.storage.audit import AuditEvent, BrokenChainError
+from trustcast.storage.audit import Actor, AuditEvent, BrokenChainError
 from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_event, audit_tail
 
@@ -19,8 +19,16 @@ NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 @pytest.fixture
 def chained(database: Database) -> Database:
     """Five events, appended in two transactions."""
-    append(database, *(AuditEvent("operation.accepted", "admin", {"operation": str(n)}) for n in range(3)))
-    append(database, *(AuditEvent("operation.applied", "worker", {"operation": str(n)}) for n in range(2)))
+    append(
+        database,
+        *(
+            AuditEvent("operation.accepted", Actor("admin", -1234, "127.0.0.1"), {"operation": str(n)})
+            for n in range(3)
+        ),
+    )
+    append(
+        database, *(AuditEvent("operation.applied", Actor("worker", -1234), {"operation": str(n)}) for n in range(2))
+    )
     return database
 
 
@@ -56,14 +64,18 @@ def test_appending_nothing_changes_nothing(chained: Database) -> None:
 
 
 def test_chain_does_not_depend_on_the_writers_time_zone(database: Database) -> None:
-    append(database, AuditEvent("x.done", "admin", {}), at=NOON.astimezone(timezone(timedelta(hours=5, minutes=30))))
+    append(
+        database,
+        AuditEvent("x.done", Actor("admin", None), {}),
+        at=NOON.astimezone(timezone(timedelta(hours=5, minutes=30))),
+    )
 
     assert verified(database) == 1
 
 
 def test_rolled_back_events_leave_the_chain_whole(chained: Database) -> None:
     with chained.writing() as transaction:
-        audit.append(transaction, [AuditEvent("x.done", "admin", {})], at=NOON)
+        audit.append(transaction, [AuditEvent("x.done", Actor("admin", None), {})], at=NOON)
 
     assert verified(chained) == 5
 

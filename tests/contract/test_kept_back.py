@@ -7,12 +7,11 @@ from trustcast.storage import gateways
 from trustcast.storage.gateways import Arrival, Phase, Report
 from trustcast.storage.session import Database
 from trustcast_api.record_report import record_report
-from trustcast_api.tokens import Gateway
 
 
 def fail(pipeline: Pipeline, gateway: str) -> None:
     told = Report(generation=0, entries_sha256=None, phase=Phase.FAILED, code="foreign_alias", detail="Taken.")
-    record_report(pipeline.database, Gateway(gateway, "default"), told, at=pipeline.at)
+    record_report(pipeline.database, told, gateway=gateway, environment="default", at=pipeline.at)
 
 
 def kept_back(pipeline: Pipeline, operation: str) -> list[Arrival]:

@@ -14,7 +14,6 @@ from trustcast.storage.gateways import Enrolled, Phase, Report
 from trustcast.storage.session import Database
 from trustcast.storage.tables import gateway_report
 from trustcast_api.record_report import record_report
-from trustcast_api.tokens import Gateway
 
 
 @pytest.fixture
@@ -75,7 +74,7 @@ def test_generation_that_does_not_exist_is_a_failure(pipeline: Pipeline, digest:
 def test_success_without_a_digest_is_a_failure(pipeline: Pipeline) -> None:
     told = Report(generation=2, entries_sha256=None, phase=Phase.INSTALLED)
 
-    record_report(pipeline.database, Gateway("g1", "default"), told, at=pipeline.at)
+    record_report(pipeline.database, told, gateway="g1", environment="default", at=pipeline.at)
 
     assert (pipeline.standing("g1").generation, pipeline.standing("g1").phase) == (0, "failed")
 
@@ -176,7 +175,7 @@ def test_gateways_of_another_environment_hold_nothing_back(database: Database) -
         assert operations.generations(transaction, operation) == {"default": 2, "other": 1}
         signed = truststores.digest_of(transaction, "other", 1)
     report = Report(generation=1, entries_sha256=signed, phase=Phase.INSTALLED)
-    record_report(database, Gateway("elsewhere", "other"), report, at=pipeline.at)
+    record_report(database, report, gateway="elsewhere", environment="other", at=pipeline.at)
     assert pipeline.operation(operation).converged_at is None
 
     pipeline.report("g1", 2)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.pipeline import Pipeline
 from trustcast.storage import gateways, operations
 from trustcast.storage.session import Database
+from trustcast.storage.tables import SUPER_TENANT
 from trustcast_api.app import enrol
 
 
@@ -30,12 +31,12 @@ def test_operation_that_waited_for_a_retired_gateway_alone_converges(database: D
     pipeline.run()
     pipeline.report("g1", 1)
     with database.reading() as transaction:
-        assert operations.get(transaction, operation).converged_at is None
+        assert operations.get(transaction, SUPER_TENANT, operation).converged_at is None
 
     enrol_only(database, tmp_path, "g1")
 
     with database.reading() as transaction:
-        assert operations.get(transaction, operation).converged_at is not None
+        assert operations.get(transaction, SUPER_TENANT, operation).converged_at is not None
 
 
 def test_token_of_a_retired_gateway_is_nobodys(database: Database, tmp_path: Path) -> None:

@@ -8,7 +8,10 @@ import pytest
 
 from tests.pipeline import Pipeline
 from trustcast.storage.session import Database
-from trustcast_api.tokens import Administrator, Principal, Tokens, digest
+from trustcast.storage.tables import SUPER_TENANT
+from trustcast_api import scopes
+from trustcast_api.principal import Principal
+from trustcast_api.tokens import Tokens, digest
 
 ADMIN = "the-administrator's-token"
 
@@ -18,7 +21,7 @@ def owner(database: Database, token: str) -> Principal | None:
 
 
 def test_token_of_the_administrator_is_the_administrators(database: Database) -> None:
-    assert owner(database, ADMIN) == Administrator()
+    assert owner(database, ADMIN) == Principal(name="admin", tenant_id=SUPER_TENANT, scopes=scopes.ADMINISTER)
 
 
 @pytest.mark.parametrize("digits", [1, 2, 3])

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from trustcast.domain.messages import OperationAccepted
 from trustcast.storage import audit, blobs, certificates, idempotency, operations, outbox
 from trustcast.storage.operations import Kind, Operation
-from trustcast.storage.tables import SUPER_TENANT
+from trustcast_api import once
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from trustcast.storage.session import Database
+    from trustcast_api.principal import Principal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,49 +42,44 @@ class Request:
 
 
 def accept_request(
-    database: Database, request: Request, *, requested_by: str, idempotency_key: str | None, at: datetime
+    database: Database, request: Request, *, who: Principal, idempotency_key: str | None, at: datetime
 ) -> Operation:
     """Return the operation that the request became, or became when it was sent before with the same key.
 
     Raises `NotFound` for a delete of an alias that is neither trusted nor on its way, `KeyReusedError`, `Unavailable`.
     """
     try:
-        return _accept(database, request, requested_by, idempotency_key, at)
+        return _accept(database, request, who, idempotency_key, at)
     except IntegrityError:
         # A twin with the same key committed between our look and our insert: now it is there to be found.
-        return _accept(database, request, requested_by, idempotency_key, at)
+        return _accept(database, request, who, idempotency_key, at)
 
 
-def _accept(database: Database, request: Request, requested_by: str, key: str | None, at: datetime) -> Operation:
+def _accept(database: Database, request: Request, who: Principal, key: str | None, at: datetime) -> Operation:
+    use = once.use_of(who, key, request.sha256())
     with database.writing() as transaction:
-        use = None
-        if key is not None:
-            # Whatever somebody sends as a key, it is not kept as it came.
-            use = idempotency.Use(
-                SUPER_TENANT, requested_by, hashlib.sha256(key.encode()).hexdigest(), request.sha256()
-            )
         if use is not None and (earlier := idempotency.earlier(transaction, use)) is not None:
-            return operations.get(transaction, earlier)
+            return operations.get(transaction, who.tenant_id, earlier["operation"])
         if request.kind is Kind.DELETE:
-            _check_there_is_one(transaction, request.alias.lower())
-        operation = _operation(request, requested_by, at)
-        audit.append(transaction, [_audited(operation)], at=at)
+            _check_there_is_one(transaction, who.tenant_id, request.alias.lower())
+        operation = _operation(request, who, at)
+        audit.append(transaction, [_audited(operation, who)], at=at)
         if request.certificate is not None:
             blobs.keep(transaction, request.certificate)
         operations.add(transaction, operation)
         outbox.add(transaction, OperationAccepted(operation.id), source="api", at=at)
         if use is not None:
-            idempotency.keep(transaction, use, operation=operation.id, at=at)
+            idempotency.keep(transaction, use, answer={"operation": operation.id}, at=at)
         transaction.commit()
     return operation
 
 
-def _check_there_is_one(transaction: Connection, alias_key: str) -> None:
-    if not operations.pending_alias(transaction, SUPER_TENANT, alias_key):
-        certificates.get(transaction, SUPER_TENANT, alias_key)
+def _check_there_is_one(transaction: Connection, tenant_id: int, alias_key: str) -> None:
+    if not operations.pending_alias(transaction, tenant_id, alias_key):
+        certificates.get(transaction, tenant_id, alias_key)
 
 
-def _operation(request: Request, requested_by: str, at: datetime) -> Operation:
+def _operation(request: Request, who: Principal, at: datetime) -> Operation:
     sha256 = hashlib.sha256(request.certificate).hexdigest() if request.certificate is not None else None
     return Operation(
         id=str(uuid.uuid4()),
@@ -93,12 +89,13 @@ def _operation(request: Request, requested_by: str, at: datetime) -> Operation:
         ca=request.ca,
         certificate=sha256,
         fingerprint_sha256=sha256,
-        requested_by=requested_by,
+        requested_by=who.name,
+        tenant_id=who.tenant_id,
         accepted_at=at,
     )
 
 
-def _audited(operation: Operation) -> audit.AuditEvent:
+def _audited(operation: Operation, who: Principal) -> audit.AuditEvent:
     facts = {
         "operation": operation.id,
         "kind": operation.kind,
@@ -106,4 +103,4 @@ def _audited(operation: Operation) -> audit.AuditEvent:
         "endpoint": operation.endpoint,
         "sha256": operation.fingerprint_sha256,
     }
-    return audit.AuditEvent("operation.accepted", operation.requested_by, facts)
+    return audit.AuditEvent("operation.accepted", who.actor, facts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from trustcast.domain.endpoint import Endpoint
 from trustcast.storage import certificates
-from trustcast.storage.tables import SUPER_TENANT, certificate
+from trustcast.storage.tables import certificate
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -49,10 +49,10 @@ def status_of(not_before: datetime, not_after: datetime, *, at: datetime) -> Sta
 
 
 def list_certificates(
-    database: Database, filters: Filters, *, limit: int, offset: int, at: datetime
+    database: Database, tenant_id: int, filters: Filters, *, limit: int, offset: int, at: datetime
 ) -> tuple[list[TrustedCertificate], int]:
     """Return one page by alias, and how many match in all. Raises `Rejected` for an endpoint that is none."""
-    conditions = [certificate.c.tenant_id == SUPER_TENANT]
+    conditions = [certificate.c.tenant_id == tenant_id]
     if filters.alias is not None:
         conditions.append(certificate.c.alias_key == filters.alias.lower())
     if filters.endpoint is not None:

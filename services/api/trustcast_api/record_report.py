@@ -11,10 +11,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from trustcast.storage.session import Database
-    from trustcast_api.tokens import Gateway
 
 
-def record_report(database: Database, gateway: Gateway, report: Report, *, at: datetime) -> None:
+def record_report(database: Database, report: Report, *, gateway: str, environment: str, at: datetime) -> None:
     """Keep the report. Raises `Unavailable`.
 
     A digest that was never signed for the generation is no success, whatever the gateway calls it.
@@ -22,7 +21,7 @@ def record_report(database: Database, gateway: Gateway, report: Report, *, at: d
     with database.writing() as transaction:
         # Two gateways that report at once would each miss that the other has arrived, too.
         gateways.take_turns(transaction)
-        signed = truststores.digest_of(transaction, gateway.environment, report.generation)
+        signed = truststores.digest_of(transaction, environment, report.generation)
         if report.phase is not Phase.FAILED and (signed is None or report.entries_sha256 != signed):
             detail = "The entries read back on the gateway are not those that were signed for this generation."
             report = Report(
@@ -32,9 +31,9 @@ def record_report(database: Database, gateway: Gateway, report: Report, *, at: d
                 code="entries_mismatch",
                 detail=detail,
             )
-        before = gateways.floor(transaction, gateway.environment) or 0
-        raised = gateways.record(transaction, gateway.name, report, at=at)
-        if raised and (after := gateways.floor(transaction, gateway.environment) or 0) > before:
-            reached = operations.reached(gateway.environment, above=before, upto=after)
+        before = gateways.floor(transaction, environment) or 0
+        raised = gateways.record(transaction, gateway, report, at=at)
+        if raised and (after := gateways.floor(transaction, environment) or 0) > before:
+            reached = operations.reached(environment, above=before, upto=after)
             operations.converge(transaction, reached, at=at)
         transaction.commit()

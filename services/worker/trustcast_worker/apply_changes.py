@@ -177,13 +177,17 @@ def _write_down(transaction: Connection, outcome: Outcome, generation_of: dict[s
 
 def _audited(outcome: Outcome) -> list[audit.AuditEvent]:
     events = [
-        audit.AuditEvent("operation.rejected", "worker", {"operation": one.id, "code": conflict.code})
+        audit.AuditEvent("operation.rejected", _worker(one), {"operation": one.id, "code": conflict.code})
         for one, conflict in outcome.refused
     ]
     for one in outcome.done:
         facts = {"operation": one.id, "alias": one.alias, "kind": one.kind, "sha256": one.fingerprint_sha256}
-        events.append(audit.AuditEvent("operation.applied", "worker", facts))
+        events.append(audit.AuditEvent("operation.applied", _worker(one), facts))
     return events
+
+
+def _worker(one: Operation) -> audit.Actor:
+    return audit.Actor("worker", one.tenant_id)
 
 
 def _trusted(operation: Operation, der: bytes) -> TrustedCertificate:

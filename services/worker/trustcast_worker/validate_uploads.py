@@ -67,7 +67,9 @@ def _record(transaction: Connection, verdicts: list[Verdict], *, at: datetime) -
         transaction,
         [
             audit.AuditEvent(
-                "operation.rejected", "worker", {"operation": one.operation.id, "code": one.problem["code"]}
+                "operation.rejected",
+                audit.Actor("worker", one.operation.tenant_id),
+                {"operation": one.operation.id, "code": one.problem["code"]},
             )
             for one in refused
             if one.problem

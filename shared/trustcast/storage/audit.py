@@ -14,7 +14,7 @@ from trustcast.domain.errors import TrustcastError
 from trustcast.storage.tables import audit_event, audit_tail
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -23,11 +23,20 @@ GENESIS = "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it, for which tenant (None: for none), and from which network address, where it was by HTTP."""
+
+    name: str
+    tenant_id: int | None
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditEvent:
     """`action` is `noun.participle`; `facts` are JSON values: ids, aliases, fingerprints, never certificate bytes."""
 
     action: str
-    actor: str
+    actor: Actor
     facts: dict[str, Any]
 
 
@@ -44,18 +53,17 @@ def append(transaction: Connection, events: Sequence[AuditEvent], *, at: datetim
     rows = []
     for sequence, event in enumerate(events, start=last - len(events) + 1):
         facts = json.dumps(event.facts, sort_keys=True, separators=(",", ":"))
-        digest = _sha256(previous, sequence, at, event.actor, event.action, facts)
-        rows.append(
-            {
-                "sequence": sequence,
-                "at": at,
-                "actor": event.actor,
-                "action": event.action,
-                "facts": facts,
-                "previous_sha256": previous,
-                "sha256": digest,
-            }
-        )
+        told = {
+            "sequence": sequence,
+            "at": at,
+            "actor": event.actor.name,
+            "tenant_id": event.actor.tenant_id,
+            "address": event.actor.address,
+            "action": event.action,
+            "facts": facts,
+        }
+        digest = _sha256(previous, told)
+        rows.append(told | {"previous_sha256": previous, "sha256": digest})
         previous = digest
     transaction.execute(insert(audit_event), rows)
     transaction.execute(update(audit_tail).values(sha256=previous))
@@ -66,7 +74,7 @@ def verify(transaction: Connection) -> int:
     previous, expected = GENESIS, 0
     for row in transaction.execute(select(audit_event).order_by(audit_event.c.sequence)):
         expected += 1
-        digest = _sha256(previous, row.sequence, row.at, row.actor, row.action, row.facts)
+        digest = _sha256(previous, row._asdict())
         if (row.sequence, row.previous_sha256, row.sha256) != (expected, previous, digest):
             raise BrokenChainError("audit_chain_broken", f"The audit chain breaks at event {expected}.")
         previous = digest
@@ -76,7 +84,11 @@ def verify(transaction: Connection) -> int:
     return expected
 
 
-def _sha256(previous: str, sequence: int, at: datetime, actor: str, action: str, facts: str) -> str:
-    moment = at.astimezone(UTC).isoformat(timespec="microseconds")
-    chained = json.dumps([previous, sequence, moment, actor, action, facts])
+_HASHED = ("sequence", "at", "actor", "tenant_id", "address", "action", "facts")
+
+
+def _sha256(previous: str, told: Mapping[str, Any]) -> str:
+    """SHA-256 over the JSON list of the previous hash and what is told, the time in UTC to the microsecond."""
+    values = dict(told) | {"at": told["at"].astimezone(UTC).isoformat(timespec="microseconds")}
+    chained = json.dumps([previous, *(values[name] for name in _HASHED)])
     return hashlib.sha256(chained.encode()).hexdigest()

@@ -76,15 +76,21 @@ class Arrival:
     detail: str | None = None
 
 
+_TOLD = ("entries_sha256", "phase", "code", "detail", "reported_at")
+
+
 def enrol(transaction: Connection, gateways: Sequence[Enrolled], *, at: datetime) -> None:
     """Make `gateways` all that are enrolled: new ones come, known ones get their token anew, the others retire.
 
-    A retired gateway's token is no longer good, and nobody waits for its reports.
+    A retired gateway's token is no longer good, and nobody waits for its reports. One that moved to another environment
+    has told nothing there yet.
     """
     transaction.execute(update(gateway).values(token_sha256=None))
     make = sqlite.insert if transaction.dialect.name == "sqlite" else postgresql.insert
     for one in gateways:
         values = {"environment": one.environment, "token_sha256": one.token_sha256}
+        moved = gateway.c.name == one.name, gateway.c.environment != one.environment
+        transaction.execute(update(gateway).where(*moved).values(generation=0, **dict.fromkeys(_TOLD)))
         transaction.execute(
             make(gateway)
             .values(name=one.name, enrolled_at=at, generation=0, **values)
@@ -126,14 +132,15 @@ def record(transaction: Connection, name: str, report: Report, *, at: datetime) 
         "code": report.code,
         "detail": report.detail,
     }
-    known = transaction.execute(select(of.generation, of.phase, of.code).where(of.name == name)).one()
+    known = transaction.execute(select(of.generation, of.phase, of.code, of.environment).where(of.name == name)).one()
     if report.generation < known.generation and report.phase is not Phase.FAILED:
         return False
     # A failure says nothing about what is on disk but that it is not news: the generation stays.
     generation = known.generation if report.phase is Phase.FAILED else report.generation
     transaction.execute(update(gateway).where(of.name == name).values(generation=generation, reported_at=at, **values))
-    if (generation, report.phase, report.code) != tuple(known):
-        transaction.execute(insert(gateway_report).values(gateway=name, generation=generation, at=at, **values))
+    if (generation, report.phase, report.code) != (known.generation, known.phase, known.code):
+        here = {"gateway": name, "environment": known.environment}
+        transaction.execute(insert(gateway_report).values(generation=generation, at=at, **here, **values))
     return bool(generation > known.generation)
 
 
@@ -152,6 +159,7 @@ def arrivals(transaction: Connection, operation: str) -> list[Arrival]:
         select(func.min(of.id))
         .join_from(gateway_report, gateway, of.gateway == gateway.c.name)
         .join(operation_generation, wanted.environment == gateway.c.environment)
+        .where(of.environment == wanted.environment)
         .where(wanted.operation == operation, of.generation >= wanted.generation, of.phase != Phase.FAILED)
         .group_by(of.gateway)
     )

@@ -1,13 +1,13 @@
-"""Idempotency keys: the same request sent again gets the operation that it already made.
+"""Idempotency keys: the same request sent again gets the answer that it already got.
 
-The key is written in the transaction of the operation, so a crash between commit and answer repeats the answer.
+The key is written in the transaction of the change, so a crash between commit and answer repeats the answer.
 Source: IETF draft "The Idempotency-Key HTTP Header Field".
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select
 
@@ -37,11 +37,11 @@ class Use:
     request_sha256: str
 
 
-def earlier(transaction: Connection, use: Use) -> str | None:
-    """Return the operation that this key made, None if the key is new. Raises `KeyReusedError`."""
+def earlier(transaction: Connection, use: Use) -> dict[str, Any] | None:
+    """Return the answer that this key got, None if the key is new. Raises `KeyReusedError`."""
     of = idempotency_key.c
     row = transaction.execute(
-        select(of.operation, of.request_sha256).where(
+        select(of.answer, of.request_sha256).where(
             of.tenant_id == use.tenant_id, of.principal == use.principal, of.key == use.key
         )
     ).one_or_none()
@@ -49,9 +49,9 @@ def earlier(transaction: Connection, use: Use) -> str | None:
         return None
     if row.request_sha256 != use.request_sha256:
         raise KeyReusedError
-    return str(row.operation)
+    return dict(row.answer)
 
 
-def keep(transaction: Connection, use: Use, *, operation: str, at: datetime) -> None:
-    """Remember which operation the key made. A concurrent twin fails on the primary key."""
-    transaction.execute(insert(idempotency_key).values(**asdict(use), operation=operation, created_at=at))
+def keep(transaction: Connection, use: Use, *, answer: dict[str, Any], at: datetime) -> None:
+    """Remember what the key got: `{operation}` or `{status, headers, body}`. A concurrent twin fails on the key."""
+    transaction.execute(insert(idempotency_key).values(**asdict(use), answer=answer, created_at=at))

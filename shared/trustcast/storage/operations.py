@@ -24,6 +24,7 @@ class Kind(StrEnum):
     """What is asked for."""
 
     ADD = "add"
+    REPLACE = "replace"
     DELETE = "delete"
 
 
@@ -42,7 +43,12 @@ ENDED = frozenset({State.APPLIED, State.REJECTED, State.FAILED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One accepted request. `certificate` is the SHA-256 of its stored bytes, None once they are gone."""
+    """One accepted request. `certificate` is the SHA-256 of its stored bytes, None once they are gone.
+
+    `if_match` is the SHA-256 of the certificate that has to be trusted under the alias when this is applied.
+    `rotation` is the alias key of the other certificate in a rotation: an add with it comes beside that one, a replace
+    with it takes that one's certificate over and lets that alias go.
+    """
 
     id: str
     kind: Kind
@@ -53,6 +59,10 @@ class Operation:
     state: State = State.RECEIVED
     endpoint: str | None = None
     ca: bool = False
+    accept_expired: bool = False
+    force: bool = False
+    if_match: str | None = None
+    rotation: str | None = None
     certificate: str | None = None
     fingerprint_sha256: str | None = None
     problem: Mapping[str, Any] | None = None
@@ -88,9 +98,10 @@ def add(transaction: Connection, new: Operation) -> None:
     )
 
 
-def get(transaction: Connection, id: str) -> Operation:  # noqa: A002 - the field's name
-    """Return one operation. Raises `NotFound("operation_not_found")`."""
-    row = transaction.execute(select(*_COLUMNS).where(operation.c.id == id)).one_or_none()
+def get(transaction: Connection, tenant_id: int, id: str) -> Operation:  # noqa: A002 - the field's name
+    """Return one operation of a tenant. Raises `NotFound("operation_not_found")`."""
+    mine = operation.c.id == id, operation.c.tenant_id == tenant_id
+    row = transaction.execute(select(*_COLUMNS).where(*mine)).one_or_none()
     if row is None:
         raise NotFound("operation_not_found", "There is no operation with this id.")
     return _operation(row)

@@ -48,7 +48,8 @@ def prepare(connection: sqlite3.Connection, _record: object) -> None:
     """Set a new connection up; SQLAlchemy's `connect` event."""
     connection.isolation_level = None  # pysqlite's implicit BEGIN would start reads that cannot turn into writes
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA journal_mode = {journal_mode()}")
+    # SQLite's own busy handler does not wait where two connections make a new file's journal a WAL at once.
+    _patiently(lambda: cursor.execute(f"PRAGMA journal_mode = {journal_mode()}"))
     cursor.execute("PRAGMA synchronous = FULL")  # or a 202 can be forgotten
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA cache_size = -16384")

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
 )
 from sqlalchemy.sql.elements import quoted_name
 
@@ -59,11 +60,80 @@ def _wso2(name: str) -> quoted_name:
     return quoted_name(name, quote=False)
 
 
+tenant = Table(
+    "tenant",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("domain", String(255), nullable=False, unique=True),  # lower-case
+    Column("on_expiry", String(16), nullable=False),  # keep, remove
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("tenant_id", ForeignKey("tenant.id"), nullable=False, index=True),
+    Column("name", String(255), nullable=False),
+    Column("token_sha256", String(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("alias_prefixes", JSON(none_as_null=True)),  # NULL: any alias
+    Column("created_by", String(255), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+)
+
 environment = Table(
     "environment",
     metadata,
     Column("name", String(255), primary_key=True),
     Column("type", String(16), nullable=False),  # production, sandbox, hybrid
+    Column("description", String(1000), nullable=False, default=""),
+)
+
+api = Table(
+    "api",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("tenant_id", ForeignKey("tenant.id"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("version", String(255), nullable=False),
+    Column("context", String(255), nullable=False),
+    Column("provider", String(255), nullable=False),
+    Column("type", String(64), nullable=False),  # HTTP/REST, HTTP/SOAP, others
+    Column("production_kind", String(16)),  # single, load_balanced, failover; NULL: no endpoint of this role
+    Column("sandbox_kind", String(16)),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    UniqueConstraint("tenant_id", "name", "version"),
+)
+
+api_endpoint = Table(
+    "api_endpoint",
+    metadata,
+    Column("api", ForeignKey("api.id"), primary_key=True),
+    Column("role", String(16), primary_key=True),  # production, sandbox
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("tenant_id", Integer, nullable=False),
+    Column("url", String(2048), nullable=False),  # as it was given
+    # Where it is https: the normal form, its host, and the host without its first label, which a wildcard names.
+    Column("endpoint", String(300)),
+    Column("host", String(255)),
+    Column("parent", String(255)),
+    Index("ix_api_endpoint_endpoint", "tenant_id", "endpoint"),
+    Index("ix_api_endpoint_host", "tenant_id", "host"),
+    Index("ix_api_endpoint_parent", "tenant_id", "parent"),
+)
+
+# Whose certificates may belong in other environments than they are in: an API or an environment changed.
+routing_due = Table(
+    "routing_due",
+    metadata,
+    Column("id", Sequence, primary_key=True),
+    Column("tenant_id", Integer),  # NULL: all tenants
+    Column("endpoint", String(300)),  # NULL: all endpoints
+    Column("created_at", Instant, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 gateway = Table(
@@ -87,6 +157,7 @@ gateway_report = Table(
     metadata,
     Column("id", Sequence, primary_key=True),
     Column("gateway", ForeignKey("gateway.name"), nullable=False),
+    Column("environment", ForeignKey("environment.name"), nullable=False),
     Column("generation", BigInteger, nullable=False),
     Column("entries_sha256", String(64)),
     Column("phase", String(16), nullable=False),
@@ -115,6 +186,10 @@ operation = Table(
     Column("alias_key", String(255), nullable=False),
     Column("endpoint", String(300)),
     Column("ca", Boolean, nullable=False),
+    Column("accept_expired", Boolean, nullable=False, default=False),
+    Column("force", Boolean, nullable=False, default=False),
+    Column("if_match", String(64)),  # the SHA-256 that has to be trusted now
+    Column("rotation", String(255)),  # the alias key of the other certificate in a rotation
     # The bytes go when the operation is rejected; the fingerprint stays for the record.
     Column("certificate", ForeignKey("certificate_blob.sha256"), index=True),
     Column("fingerprint_sha256", String(64)),
@@ -153,8 +228,21 @@ certificate = Table(
     Column(_wso2("NOT_BEFORE"), Instant, nullable=False, key="not_before"),
     Column(_wso2("NOT_AFTER"), Instant, nullable=False, key="not_after"),
     Column(_wso2("OPERATION_ID"), ForeignKey("operation.id"), nullable=False, key="operation"),
+    Column(_wso2("ROTATES"), String(255), key="rotates"),  # the alias key that this one is to take the place of
+    Column(_wso2("EXPIRY_ANNOUNCED"), Integer, key="expiry_announced"),  # days before the end that were announced last
     Index("ix_am_certificate_metadata_endpoint", "tenant_id", "endpoint"),
     Index("ix_am_certificate_metadata_fingerprint", "tenant_id", "fingerprint_sha256"),
+    Index("ix_am_certificate_metadata_not_after", "not_after"),
+)
+
+# The names inside each trusted certificate, lower-case; a wildcard as it stands there (`*.example.com`).
+certificate_name = Table(
+    "certificate_name",
+    metadata,
+    Column("tenant_id", Integer, primary_key=True, autoincrement=False),
+    Column("alias_key", String(255), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Index("ix_certificate_name_name", "tenant_id", "name"),
 )
 
 truststore = Table(
@@ -213,7 +301,7 @@ idempotency_key = Table(
     Column("principal", String(255), primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("request_sha256", String(64), nullable=False),
-    Column("operation", ForeignKey("operation.id"), nullable=False),
+    Column("answer", JSON, nullable=False),  # {operation} or {status, headers, body}
     Column("created_at", Instant, nullable=False),
 )
 
@@ -223,6 +311,8 @@ audit_event = Table(
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
     Column("at", Instant, nullable=False),
     Column("actor", String(255), nullable=False),
+    Column("tenant_id", Integer),  # NULL: of no tenant
+    Column("address", String(64)),  # NULL: not by HTTP
     Column("action", String(64), nullable=False),
     Column("facts", Text, nullable=False),  # canonical JSON
     Column("previous_sha256", String(64), nullable=False),

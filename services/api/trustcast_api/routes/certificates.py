@@ -13,36 +13,39 @@ from trustcast.domain import alias as aliases
 from trustcast.domain.errors import NotFound, Rejected
 from trustcast.storage import certificates, truststores
 from trustcast.storage.operations import Kind
-from trustcast.storage.tables import SUPER_TENANT
-from trustcast_api import accept_request
+from trustcast_api import accept_request, scopes
 from trustcast_api.app_context import Context, context
-from trustcast_api.auth import administrator
+from trustcast_api.auth import holding
 from trustcast_api.list_certificates import Filters, Status, list_certificates
+from trustcast_api.principal import Principal
 from trustcast_api.problems import UnsupportedMediaError
 from trustcast_api.read_upload import Upload, read_upload
 from trustcast_api.routes.operations import answer_with_operation
 from trustcast_api.schemas import CertificateBody, CertificatePage, Moment, Name
-from trustcast_api.tokens import Administrator
 
 log = structlog.get_logger("trustcast.api")
 router = APIRouter(prefix="/v1/certificates", tags=["certificates"])
 
 _FIELDS = ("alias", "endpoint", "certificate", "ca")
-Who = Annotated[Administrator, Depends(administrator)]
+Reader = Annotated[Principal, Depends(holding(scopes.READ_CERTIFICATES))]
+Adder = Annotated[Principal, Depends(holding(scopes.ADD_CERTIFICATES))]
+Updater = Annotated[Principal, Depends(holding(scopes.UPDATE_CERTIFICATES))]
 Here = Annotated[Context, Depends(context)]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 Prefer = Annotated[str, Header(max_length=255)]
 
 
 @router.post("", status_code=202)
-async def upload(request: Request, who: Who, here: Here, idempotency_key: Key = None, prefer: Prefer = "") -> Response:
+async def upload(
+    request: Request, who: Adder, here: Here, idempotency_key: Key = None, prefer: Prefer = ""
+) -> Response:
     """Ask for a certificate to be trusted."""
     wanted = read_upload(await _upload(request))
     return await _accept(here, wanted, who, idempotency_key, prefer)
 
 
 @router.delete("/{alias}", status_code=202)
-async def delete(alias: Name, who: Who, here: Here, idempotency_key: Key = None, prefer: Prefer = "") -> Response:
+async def delete(alias: Name, who: Updater, here: Here, idempotency_key: Key = None, prefer: Prefer = "") -> Response:
     """Ask for a certificate to be trusted no longer."""
     wanted = accept_request.Request(kind=Kind.DELETE, alias=_of_our_form(alias))
     return await _accept(here, wanted, who, idempotency_key, prefer)
@@ -50,7 +53,7 @@ async def delete(alias: Name, who: Who, here: Here, idempotency_key: Key = None,
 
 @router.get("")
 def look(
-    _who: Who,
+    who: Reader,
     here: Here,
     alias: Name | None = None,
     endpoint: str | None = None,
@@ -62,17 +65,17 @@ def look(
     """List what is trusted, by alias."""
     at = here.now()
     filters = Filters(alias=alias, endpoint=endpoint, status=status, expires_before=expires_before)
-    found, total = list_certificates(here.database, filters, limit=limit, offset=offset, at=at)
+    found, total = list_certificates(here.database, who.tenant_id, filters, limit=limit, offset=offset, at=at)
     environments = _environments(here)
     bodies = [CertificateBody.of(one, environments=environments, at=at) for one in found]
     return CertificatePage(certificates=bodies, total=total, limit=limit, offset=offset)
 
 
 @router.get("/{alias}")
-def look_at(alias: Name, _who: Who, here: Here) -> CertificateBody:
+def look_at(alias: Name, who: Reader, here: Here) -> CertificateBody:
     """Describe one certificate."""
     with here.database.reading() as transaction:
-        one = certificates.get(transaction, SUPER_TENANT, aliases.key(_of_our_form(alias)))
+        one = certificates.get(transaction, who.tenant_id, aliases.key(_of_our_form(alias)))
     return CertificateBody.of(one, environments=_environments(here), at=here.now())
 
 
@@ -84,13 +87,13 @@ def _of_our_form(alias: str) -> str:
 
 
 async def _accept(
-    here: Context, wanted: accept_request.Request, who: Administrator, key: str | None, prefer: str
+    here: Context, wanted: accept_request.Request, who: Principal, key: str | None, prefer: str
 ) -> Response:
     operation = await run_in_threadpool(
         accept_request.accept_request,
         here.database,
         wanted,
-        requested_by=who.name,
+        who=who,
         idempotency_key=key,
         at=here.now(),
     )

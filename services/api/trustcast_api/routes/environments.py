@@ -13,12 +13,17 @@ from starlette.concurrency import run_in_threadpool
 from trustcast.domain.errors import Rejected
 from trustcast.keystore import jks
 from trustcast.storage import gateways, truststores
+from trustcast_api import scopes
 from trustcast_api.app_context import Context, context
-from trustcast_api.auth import may_read_environment
+from trustcast_api.auth import holding_or_own_gateway
 from trustcast_api.read_changes import read_changes
 from trustcast_api.schemas import Name, TruststoreBody
 
-router = APIRouter(prefix="/v1/environments", tags=["environments"], dependencies=[Depends(may_read_environment)])
+router = APIRouter(
+    prefix="/v1/environments",
+    tags=["environments"],
+    dependencies=[Depends(holding_or_own_gateway(scopes.READ_TRUSTSTORES))],
+)
 
 LONGEST_WAIT_SECONDS = 60
 _LOOK_EVERY_SECONDS = 0.1

@@ -16,11 +16,11 @@ from starlette.concurrency import run_in_threadpool
 from trustcast.domain.errors import Unavailable
 from trustcast.storage import gateways, operations
 from trustcast.storage.operations import ENDED, Kind, Operation, State
-from trustcast_api import problems
+from trustcast_api import problems, scopes
 from trustcast_api.app_context import Context, context
-from trustcast_api.auth import administrator
+from trustcast_api.auth import holding
+from trustcast_api.principal import Principal
 from trustcast_api.schemas import Name, OperationBody
-from trustcast_api.tokens import Administrator
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"])
 
@@ -32,11 +32,11 @@ _WAIT = re.compile(r"(?:^|[\s,;])wait=(\d{1,6})(?:$|[\s,;])")
 @router.get("/{id}")
 def look_at(
     id: Name,  # noqa: A002 - the name in the contract
-    _who: Annotated[Administrator, Depends(administrator)],
+    who: Annotated[Principal, Depends(holding(scopes.READ_OPERATIONS))],
     here: Annotated[Context, Depends(context)],
 ) -> OperationBody:
     """Tell one operation's story."""
-    return _body(here, id)
+    return _body(here, who.tenant_id, id)
 
 
 async def answer_with_operation(here: Context, operation: Operation, prefer: str) -> Response:
@@ -48,10 +48,10 @@ async def answer_with_operation(here: Context, operation: Operation, prefer: str
         headers["Preference-Applied"] = f"wait={seconds}"
         # What was accepted stays accepted, even if the database is away when we look how it went.
         with contextlib.suppress(Unavailable):
-            await _ended(here, operation.id, seconds=seconds)
-            body = await run_in_threadpool(_body, here, operation.id)
+            await _ended(here, operation, seconds=seconds)
+            body = await run_in_threadpool(_body, here, operation.tenant_id, operation.id)
     elif operation.state is not State.RECEIVED:
-        body = await run_in_threadpool(_body, here, operation.id)
+        body = await run_in_threadpool(_body, here, operation.tenant_id, operation.id)
     return _answer(body, headers, waited=wait is not None)
 
 
@@ -64,20 +64,21 @@ def _answer(body: OperationBody, headers: Mapping[str, str], *, waited: bool) ->
     return JSONResponse(body.model_dump(mode="json"), status, headers)
 
 
-async def _ended(here: Context, id: str, *, seconds: float) -> None:  # noqa: A002
+async def _ended(here: Context, operation: Operation, *, seconds: float) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        if (await run_in_threadpool(_read, here, id)).state in ENDED:
+        if (await run_in_threadpool(_read, here, operation)).state in ENDED:
             return
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
 
-def _read(here: Context, id: str) -> Operation:  # noqa: A002
+def _read(here: Context, operation: Operation) -> Operation:
     with here.database.reading() as transaction:
-        return operations.get(transaction, id)
+        return operations.get(transaction, operation.tenant_id, operation.id)
 
 
-def _body(here: Context, id: str) -> OperationBody:  # noqa: A002
+def _body(here: Context, tenant_id: int, id: str) -> OperationBody:  # noqa: A002
     with here.database.reading() as transaction:
+        operation = operations.get(transaction, tenant_id, id)
         told = [*gateways.arrivals(transaction, id), *gateways.kept_back(transaction, id)]
-        return OperationBody.of(operations.get(transaction, id), operations.generations(transaction, id), told)
+        return OperationBody.of(operation, operations.generations(transaction, id), told)

@@ -1,4 +1,4 @@
-"""The tables of the first release, the environment `default` and an empty audit chain."""
+"""The tables of the first release, the super tenant, the environment `default` and an empty audit chain."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy.sql.elements import quoted_name
 
 from trustcast.domain.truststore import Truststore
 from trustcast.storage.audit import GENESIS
-from trustcast.storage.tables import Instant, Sequence, audit_tail, environment, truststore
+from trustcast.storage.tables import SUPER_TENANT, Instant, Sequence, audit_tail, environment, tenant, truststore
 
 revision = "0001"
 down_revision = None
@@ -28,6 +28,8 @@ def upgrade() -> None:
         sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("at", Instant(), nullable=False),
         sa.Column("actor", sa.String(length=255), nullable=False),
+        sa.Column("tenant_id", sa.Integer(), nullable=True),
+        sa.Column("address", sa.String(length=64), nullable=True),
         sa.Column("action", sa.String(length=64), nullable=False),
         sa.Column("facts", sa.Text(), nullable=False),
         sa.Column("previous_sha256", sa.String(length=64), nullable=False),
@@ -51,8 +53,93 @@ def upgrade() -> None:
         "environment",
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("type", sa.String(length=16), nullable=False),
+        sa.Column("description", sa.String(length=1000), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
+    op.create_table(
+        "tenant",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("domain", sa.String(length=255), nullable=False),
+        sa.Column("on_expiry", sa.String(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("domain"),
+    )
+    op.create_table(
+        "token",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("token_sha256", sa.String(length=64), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("alias_prefixes", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("created_by", sa.String(length=255), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("expires_at", Instant(), nullable=False),
+        sa.Column("revoked_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"],
+            ["tenant.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("token_sha256"),
+    )
+    op.create_index("ix_token_tenant_id", "token", ["tenant_id"], unique=False)
+    op.create_table(
+        "api",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("version", sa.String(length=255), nullable=False),
+        sa.Column("context", sa.String(length=255), nullable=False),
+        sa.Column("provider", sa.String(length=255), nullable=False),
+        sa.Column("type", sa.String(length=64), nullable=False),
+        sa.Column("production_kind", sa.String(length=16), nullable=True),
+        sa.Column("sandbox_kind", sa.String(length=16), nullable=True),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"],
+            ["tenant.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("tenant_id", "name", "version"),
+    )
+    op.create_table(
+        "api_endpoint",
+        sa.Column("api", sa.String(length=36), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("url", sa.String(length=2048), nullable=False),
+        sa.Column("endpoint", sa.String(length=300), nullable=True),
+        sa.Column("host", sa.String(length=255), nullable=True),
+        sa.Column("parent", sa.String(length=255), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["api"],
+            ["api.id"],
+        ),
+        sa.PrimaryKeyConstraint("api", "role", "position"),
+    )
+    op.create_index("ix_api_endpoint_endpoint", "api_endpoint", ["tenant_id", "endpoint"], unique=False)
+    op.create_index("ix_api_endpoint_host", "api_endpoint", ["tenant_id", "host"], unique=False)
+    op.create_index("ix_api_endpoint_parent", "api_endpoint", ["tenant_id", "parent"], unique=False)
+    op.create_table(
+        "routing_due",
+        sa.Column("id", Sequence, nullable=False),
+        sa.Column("tenant_id", sa.Integer(), nullable=True),
+        sa.Column("endpoint", sa.String(length=300), nullable=True),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "certificate_name",
+        sa.Column("tenant_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("alias_key", sa.String(length=255), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "alias_key", "name"),
+    )
+    op.create_index("ix_certificate_name_name", "certificate_name", ["tenant_id", "name"], unique=False)
     op.create_table(
         "outbox",
         sa.Column("id", Sequence, nullable=False),
@@ -109,6 +196,10 @@ def upgrade() -> None:
         sa.Column("alias_key", sa.String(length=255), nullable=False),
         sa.Column("endpoint", sa.String(length=300), nullable=True),
         sa.Column("ca", sa.Boolean(), nullable=False),
+        sa.Column("accept_expired", sa.Boolean(), nullable=False),
+        sa.Column("force", sa.Boolean(), nullable=False),
+        sa.Column("if_match", sa.String(length=64), nullable=True),
+        sa.Column("rotation", sa.String(length=255), nullable=True),
         sa.Column("certificate", sa.String(length=64), nullable=True),
         sa.Column("fingerprint_sha256", sa.String(length=64), nullable=True),
         sa.Column("problem", sa.JSON(none_as_null=True), nullable=True),
@@ -187,6 +278,8 @@ def upgrade() -> None:
         sa.Column(wso2("NOT_BEFORE"), Instant(), nullable=False),
         sa.Column(wso2("NOT_AFTER"), Instant(), nullable=False),
         sa.Column(wso2("OPERATION_ID"), sa.String(length=36), nullable=False),
+        sa.Column(wso2("ROTATES"), sa.String(length=255), nullable=True),
+        sa.Column(wso2("EXPIRY_ANNOUNCED"), sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             [wso2("OPERATION_ID")],
             ["operation.id"],
@@ -205,10 +298,14 @@ def upgrade() -> None:
         [wso2("TENANT_ID"), wso2("FINGERPRINT_SHA256")],
         unique=False,
     )
+    op.create_index(
+        "ix_am_certificate_metadata_not_after", wso2("AM_CERTIFICATE_METADATA"), [wso2("NOT_AFTER")], unique=False
+    )
     op.create_table(
         "gateway_report",
         sa.Column("id", Sequence, nullable=False),
         sa.Column("gateway", sa.String(length=255), nullable=False),
+        sa.Column("environment", sa.String(length=255), nullable=False),
         sa.Column("generation", sa.BigInteger(), nullable=False),
         sa.Column("entries_sha256", sa.String(length=64), nullable=True),
         sa.Column("phase", sa.String(length=16), nullable=False),
@@ -219,6 +316,10 @@ def upgrade() -> None:
             ["gateway"],
             ["gateway.name"],
         ),
+        sa.ForeignKeyConstraint(
+            ["environment"],
+            ["environment.name"],
+        ),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_gateway_report_gateway_generation", "gateway_report", ["gateway", "generation"], unique=False)
@@ -228,12 +329,8 @@ def upgrade() -> None:
         sa.Column("principal", sa.String(length=255), nullable=False),
         sa.Column("key", sa.String(length=255), nullable=False),
         sa.Column("request_sha256", sa.String(length=64), nullable=False),
-        sa.Column("operation", sa.String(length=36), nullable=False),
+        sa.Column("answer", sa.JSON(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["operation"],
-            ["operation.id"],
-        ),
         sa.PrimaryKeyConstraint("tenant_id", "principal", "key"),
     )
     op.create_table(
@@ -257,7 +354,8 @@ def upgrade() -> None:
         ["environment", "generation"],
         unique=False,
     )
-    op.bulk_insert(environment, [{"name": "default", "type": "hybrid"}])
+    op.bulk_insert(environment, [{"name": "default", "type": "hybrid", "description": ""}])
+    op.bulk_insert(tenant, [{"id": SUPER_TENANT, "domain": "carbon.super", "on_expiry": "keep"}])
     empty = {"environment": "default", "generation": 0, "entries": 0, "entries_sha256": Truststore().digest()}
     op.bulk_insert(truststore, [empty])
     op.bulk_insert(audit_tail, [{"id": 1, "sequence": 0, "sha256": GENESIS}])
