@@ -24,6 +24,7 @@ ROOMS = {
 ONLY_IN = {
     "jks": ["shared/trustcast/keystore/"],
     "lxml": [
+        "cli/trustcast_cli/api_manager.py",
         "services/gateway-listener/trustcast_gateway/gateway_home.py",
         "services/gateway-listener/trustcast_gateway/reload/",
         "services/gateway-listener/trustcast_gateway/outputs/",
