@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from trustcast.domain import alias as aliases
@@ -16,6 +14,7 @@ from trustcast.storage.operations import Kind
 from trustcast_api import accept_request, scopes
 from trustcast_api.app_context import Context, context
 from trustcast_api.auth import holding
+from trustcast_api.await_operation import accept
 from trustcast_api.list_certificates import Filters, Status, list_certificates
 from trustcast_api.principal import Principal
 from trustcast_api.problems import UnsupportedMediaError
@@ -23,7 +22,6 @@ from trustcast_api.read_upload import Upload, read_upload
 from trustcast_api.routes.operations import answer_with_operation
 from trustcast_api.schemas import CertificateBody, CertificatePage, Moment, Name
 
-log = structlog.get_logger("trustcast.api")
 router = APIRouter(prefix="/v1/certificates", tags=["certificates"])
 
 _FIELDS = ("alias", "endpoint", "certificate", "ca")
@@ -89,16 +87,7 @@ def _of_our_form(alias: str) -> str:
 async def _accept(
     here: Context, wanted: accept_request.Request, who: Principal, key: str | None, prefer: str
 ) -> Response:
-    operation = await run_in_threadpool(
-        accept_request.accept_request,
-        here.database,
-        wanted,
-        who=who,
-        idempotency_key=key,
-        at=here.now(),
-    )
-    here.drainer.wake()
-    log.info("accepted", operation=operation.id, kind=wanted.kind, requested_by=who.name)
+    operation = await accept(here, wanted, who=who, idempotency_key=key)
     return await answer_with_operation(here, operation, prefer)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
-import time
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -15,17 +13,17 @@ from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain.errors import Unavailable
 from trustcast.storage import gateways, operations
-from trustcast.storage.operations import ENDED, Kind, Operation, State
+from trustcast.storage.operations import Kind, Operation, State
 from trustcast_api import problems, scopes
 from trustcast_api.app_context import Context, context
 from trustcast_api.auth import holding
+from trustcast_api.await_operation import ended
 from trustcast_api.principal import Principal
 from trustcast_api.schemas import Name, OperationBody
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"])
 
 LONGEST_WAIT_SECONDS = 60
-_LOOK_EVERY_SECONDS = 0.02
 _WAIT = re.compile(r"(?:^|[\s,;])wait=(\d{1,6})(?:$|[\s,;])")
 
 
@@ -48,7 +46,7 @@ async def answer_with_operation(here: Context, operation: Operation, prefer: str
         headers["Preference-Applied"] = f"wait={seconds}"
         # What was accepted stays accepted, even if the database is away when we look how it went.
         with contextlib.suppress(Unavailable):
-            await _ended(here, operation, seconds=seconds)
+            await ended(here, operation, seconds=seconds)
             body = await run_in_threadpool(_body, here, operation.tenant_id, operation.id)
     elif operation.state is not State.RECEIVED:
         body = await run_in_threadpool(_body, here, operation.tenant_id, operation.id)
@@ -62,19 +60,6 @@ def _answer(body: OperationBody, headers: Mapping[str, str], *, waited: bool) ->
     if waited and body.state is State.APPLIED:
         status = 201 if body.kind is Kind.ADD else 200
     return JSONResponse(body.model_dump(mode="json"), status, headers)
-
-
-async def _ended(here: Context, operation: Operation, *, seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if (await run_in_threadpool(_read, here, operation)).state in ENDED:
-            return
-        await asyncio.sleep(_LOOK_EVERY_SECONDS)
-
-
-def _read(here: Context, operation: Operation) -> Operation:
-    with here.database.reading() as transaction:
-        return operations.get(transaction, operation.tenant_id, operation.id)
 
 
 def _body(here: Context, tenant_id: int, id: str) -> OperationBody:  # noqa: A002
