@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     # The interactive pages load scripts from elsewhere; the document itself is served.
     app = FastAPI(title="Trustcast", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.context = Context(database, sender, drainer, known)
+    app.state.context = Context(database, sender, drainer, known, settings)
     app.add_middleware(BodyLimit)
     problems.install(app)
     for router in routes.ALL:
