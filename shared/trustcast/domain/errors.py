@@ -4,6 +4,7 @@ TrustcastError
 ├── Rejected          the request's fault; never retried; becomes the operation's problem
 │   └── RejectedMany  all field errors of one request at once
 ├── Conflict          the state forbids it
+│   └── PreconditionFailed  it is not the state that the request was made for (If-Match)
 ├── NotFound          there is no such thing
 ├── Unavailable       something around us is down; always retried
 └── Untrusted         a head or an answer that does not verify; the last good files stay
@@ -51,6 +52,10 @@ class RejectedMany(Rejected):
 
 class Conflict(TrustcastError):
     """The request is well formed, but what is stored forbids it."""
+
+
+class PreconditionFailed(Conflict):
+    """The request was made for another state (`If-Match`, RFC 9110, 13.1.1): somebody was faster."""
 
 
 class NotFound(TrustcastError):

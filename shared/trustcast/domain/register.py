@@ -6,35 +6,129 @@ request came in may be gone by then, or taken.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from trustcast.domain.errors import Conflict
+from trustcast.domain import alias as aliases
+from trustcast.domain.errors import Conflict, PreconditionFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """One certificate as far as others can collide with it; `alias_key` is lower-case, `endpoint` in normal form."""
+    """One certificate as far as others can collide with it; `alias_key` is lower-case, `endpoint` in normal form.
+
+    `rotates` is the alias key of the certificate whose place this one is to take. `alias` is how it is shown.
+    """
 
     tenant_id: int
     alias_key: str
     endpoint: str
     fingerprint_sha256: str
+    rotates: str | None = None
+    alias: str = field(default="", compare=False)
 
 
 class Register:
-    """The holdings that matter to a batch of requests. `per_endpoint`: how many certificates an endpoint may have."""
+    """The holdings that matter to a batch of requests.
 
-    def __init__(self, holdings: Iterable[Holding], *, per_endpoint: int | None) -> None:
+    `per_endpoint`: how many certificates an endpoint may have, None: any number; one that a rotation brings beside
+    another does not count. `tenants`: the ids of those tenants whose aliases could be the super tenant's on gateways.
+    """
+
+    def __init__(
+        self, holdings: Iterable[Holding], *, per_endpoint: int | None, tenants: Collection[int] = frozenset()
+    ) -> None:
         self._held = {(one.tenant_id, one.alias_key): one for one in holdings}
         self._per_endpoint = per_endpoint
+        self._tenants = tenants
+
+    def held(self, tenant_id: int, alias_key: str) -> Holding | None:
+        """Return who holds the alias now, None if nobody does."""
+        return self._held.get((tenant_id, alias_key))
 
     def add(self, new: Holding) -> None:
-        """Take `new` in. Raises `Conflict`: `alias_exists`, `certificate_exists` or `endpoint_has_certificate`."""
-        held = self._held.get((new.tenant_id, new.alias_key))
+        """Take `new` in, beside the one that it `rotates`, where it does.
+
+        Raises `Conflict`: `alias_exists`, `alias_reserved`, `certificate_exists` or `endpoint_has_certificate`; for a
+        rotation also `certificate_not_found`, `certificate_changed` or `rotation_under_way`.
+        """
+        if new.rotates is not None:
+            self._check_rotation(new, new.rotates)
+        self._check_alias(new)
+        self._check_certificate(new)
+        if new.rotates is None:
+            self._check_endpoint(new)
+        self._held[new.tenant_id, new.alias_key] = new
+
+    def replace(self, new: Holding, *, if_match: str | None = None) -> None:
+        """Put another certificate in the place of the one that has this alias; the same one is no change.
+
+        `if_match` is the SHA-256 of the certificate that the request was made to replace. Raises `PreconditionFailed`,
+        or `Conflict`: `certificate_not_found`, `certificate_changed`, `certificate_exists` or `rotation_under_way`.
+        """
+        held = self._standing(new.tenant_id, new.alias_key)
+        if if_match is not None and if_match != held.fingerprint_sha256:
+            raise PreconditionFailed(
+                "precondition_failed",
+                "Another certificate than the one named by If-Match has this alias now; look at it and decide again.",
+            )
+        if new.endpoint != held.endpoint:
+            raise _changed()
+        if new.fingerprint_sha256 != held.fingerprint_sha256:
+            self._check_certificate(new)
+            self._put(held, new.fingerprint_sha256)
+
+    def finish(self, new: Holding, *, successor: str) -> None:
+        """End a rotation: `new.alias_key` takes over the certificate of the alias key `successor`, which goes.
+
+        Raises `Conflict`: `certificate_not_found`, `rotation_not_found` or `certificate_changed`.
+        """
+        held, beside = self.held(new.tenant_id, new.alias_key), self.held(new.tenant_id, successor)
+        if held is None:
+            raise _gone()
+        if beside is None or beside.rotates != new.alias_key:
+            raise Conflict("rotation_not_found", "There is no rotation of this certificate any more.", field="alias")
+        if (beside.fingerprint_sha256, held.endpoint) != (new.fingerprint_sha256, new.endpoint):
+            raise _changed()
+        del self._held[new.tenant_id, successor]
+        self._put(held, new.fingerprint_sha256)
+
+    def delete(self, tenant_id: int, alias_key: str) -> None:
+        """Let one go. Raises `Conflict`: `certificate_not_found` or `rotation_under_way`."""
+        self._standing(tenant_id, alias_key)
+        del self._held[tenant_id, alias_key]
+
+    def _standing(self, tenant_id: int, alias_key: str) -> Holding:
+        held = self.held(tenant_id, alias_key)
+        if held is None:
+            raise _gone()
+        if self._rotation_of(held) is not None:
+            raise _under_way()
+        return held
+
+    def _rotation_of(self, held: Holding) -> Holding | None:
+        if len(held.alias_key) > aliases.LONGEST_ROTATED:
+            return None
+        beside = self.held(held.tenant_id, aliases.following(held.alias_key))
+        return beside if beside is not None and beside.rotates == held.alias_key else None
+
+    def _put(self, held: Holding, fingerprint_sha256: str) -> None:
+        self._held[held.tenant_id, held.alias_key] = replace(held, fingerprint_sha256=fingerprint_sha256)
+
+    def _check_rotation(self, new: Holding, rotates: str) -> None:
+        held = self.held(new.tenant_id, rotates)
+        if held is None:
+            raise _gone()
+        if held.rotates is not None or self._rotation_of(held) is not None:
+            raise _under_way()
+        if held.endpoint != new.endpoint:
+            raise _changed()
+
+    def _check_alias(self, new: Holding) -> None:
+        held = self.held(new.tenant_id, new.alias_key)
         if held == new:
             raise Conflict("alias_exists", "This very certificate is already trusted under this alias.", field="alias")
         if held is not None:
@@ -43,6 +137,15 @@ class Register:
                 "Another certificate has this alias; choose another alias or delete that one.",
                 field="alias",
             )
+        if new.tenant_id == aliases.SUPER_TENANT and aliases.tenant_named_by(new.alias_key) in self._tenants:
+            raise Conflict(
+                "alias_reserved",
+                "This alias ends in the id of another tenant, and on gateways that tenant's certificates are named so; "
+                "choose another alias.",
+                field="alias",
+            )
+
+    def _check_certificate(self, new: Holding) -> None:
         same = [one for one in self._of(new.tenant_id) if one.fingerprint_sha256 == new.fingerprint_sha256]
         if same:
             raise Conflict(
@@ -51,7 +154,9 @@ class Register:
                 "that one serves, or delete it first.",
                 field="certificate",
             )
-        beside = [one for one in self._of(new.tenant_id) if one.endpoint == new.endpoint]
+
+    def _check_endpoint(self, new: Holding) -> None:
+        beside = [one for one in self._of(new.tenant_id) if one.endpoint == new.endpoint and one.rotates is None]
         if self._per_endpoint is not None and len(beside) >= self._per_endpoint:
             raise Conflict(
                 "endpoint_has_certificate",
@@ -59,12 +164,27 @@ class Register:
                 "delete that one first, or raise TRUSTCAST_CERTIFICATES_PER_ENDPOINT.",
                 field="endpoint",
             )
-        self._held[new.tenant_id, new.alias_key] = new
-
-    def delete(self, tenant_id: int, alias_key: str) -> None:
-        """Let one go. Raises `Conflict("certificate_not_found")`."""
-        if self._held.pop((tenant_id, alias_key), None) is None:
-            raise Conflict("certificate_not_found", "There is no certificate with this alias any more.", field="alias")
 
     def _of(self, tenant_id: int) -> Iterable[Holding]:
         return (one for one in self._held.values() if one.tenant_id == tenant_id)
+
+
+def _gone() -> Conflict:
+    return Conflict("certificate_not_found", "There is no certificate with this alias any more.", field="alias")
+
+
+def _changed() -> Conflict:
+    return Conflict(
+        "certificate_changed",
+        "The certificate with this alias is another one by now than when the request came in; look at it and decide "
+        "again.",
+        field="alias",
+    )
+
+
+def _under_way() -> Conflict:
+    return Conflict(
+        "rotation_under_way",
+        "This certificate is being rotated; finish or cancel the rotation first.",
+        field="alias",
+    )

@@ -29,9 +29,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import quoted_name
 
+from trustcast.domain import alias
+
 metadata = MetaData()
 
-SUPER_TENANT = -1234
+SUPER_TENANT = alias.SUPER_TENANT
 
 # SQLite counts up by itself only for INTEGER PRIMARY KEY.
 Sequence = BigInteger().with_variant(Integer, "sqlite")
