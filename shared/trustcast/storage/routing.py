@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-_TYPES = {"production": frozenset({"production", "hybrid"}), "sandbox": frozenset({"sandbox", "hybrid"})}
-_EVERY_TYPE = frozenset({"production", "sandbox", "hybrid"})
+_ROLES_OF = {"production": ("production",), "sandbox": ("sandbox",), "hybrid": ("production", "sandbox")}
 _CHUNK = 500  # databases bound the parameters of one statement
 
 
@@ -32,17 +31,19 @@ def environments_of(transaction: Connection, tenant_id: int, endpoints: Iterable
     """Return, for each endpoint (normal form) of a tenant, the names of the environments its certificates go to."""
     wanted = set(endpoints)
     roles = _roles(transaction, tenant_id, sorted(wanted))
-    named: dict[str, set[str]] = defaultdict(set)
-    for row in transaction.execute(select(environment.c.type, environment.c.name)):
-        named[row.type].add(row.name)
+    by_role = environments_by_role(transaction)
     return {
-        endpoint: {name for kind in _types(roles.get(endpoint, set())) for name in named.get(kind, ())}
-        for endpoint in wanted
+        endpoint: set().union(*(by_role[role] for role in roles.get(endpoint, by_role.keys()))) for endpoint in wanted
     }
 
 
-def _types(roles: set[str]) -> frozenset[str]:
-    return frozenset().union(*(_TYPES[role] for role in roles)) if roles else _EVERY_TYPE
+def environments_by_role(transaction: Connection) -> dict[str, set[str]]:
+    """Return, for each role of an endpoint, the names of the environments that its certificates go to."""
+    found: dict[str, set[str]] = {"production": set(), "sandbox": set()}
+    for row in transaction.execute(select(environment.c.type, environment.c.name)):
+        for role in _ROLES_OF[row.type]:
+            found[role].add(row.name)
+    return found
 
 
 def _roles(transaction: Connection, tenant_id: int, endpoints: Sequence[str]) -> dict[str, set[str]]:
