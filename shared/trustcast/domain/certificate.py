@@ -51,6 +51,7 @@ REASONS = {
 }
 
 _SERIAL_OCTETS = 20
+_LONGEST_HOST = 253
 _URI_CONSTRAINT = re.compile(r"\.?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*")
 # A JVM reads path lengths into an `int`.
 _PATH_LENGTHS = range(2**31)
@@ -160,6 +161,17 @@ class Certificate:
             unknown_critical=extensions.unknown_critical(),
             has_name_constraints=extensions.find(x509.NameConstraints) is not None,
         )
+
+    @property
+    def server_names(self) -> frozenset[str]:
+        """The names that `is_for` compares with, lower-case, for those who look in a database.
+
+        What can be no host is left out; a CA's names are no server's, so a CA has none.
+        """
+        if self.is_ca:
+            return frozenset()
+        hosts = {name.lower() for name in self.names if name.isascii() and name.isprintable()}
+        return frozenset(name for name in hosts if 0 < len(name) <= _LONGEST_HOST and self.is_for(_one_of(name)))
 
     def is_for(self, host: str) -> bool:
         """Tell whether a client that connects to `host` (as `Endpoint.host`) finds it among the names.
@@ -336,6 +348,11 @@ def _signed_itself(loaded: x509.Certificate) -> bool | None:
 def _common_name(subject: x509.Name) -> str | None:
     values = [attribute.value for attribute in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     return next((value for value in reversed(values) if isinstance(value, str)), None)
+
+
+def _one_of(name: str) -> str:
+    """A host that a wildcard stands for; any other name stands for itself."""
+    return f"any{name[1:]}" if name.startswith("*.") else name
 
 
 def _name_matches(name: str, host: str) -> bool:

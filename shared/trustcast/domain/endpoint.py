@@ -1,6 +1,7 @@
 """A backend's URL in its normal form: which TLS server a certificate is for.
 
-Only scheme, host and port say that; path, query and fragment are dropped, URI-template placeholders with them.
+Only scheme, host and port say that; path, query and fragment are dropped, and with them the `{placeholders}` of URI
+templates (RFC 6570), whatever stands inside their braces.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from trustcast.domain.errors import Rejected
 MAX_LENGTH = 255
 """Characters of the URL as it is given: the width of WSO2's `END_POINT` column."""
 
-DEFAULT_PORT = 443
+DEFAULT_PORTS = {"https": 443, "http": 80}
 
 REASONS = {
     "endpoint_missing": "The endpoint is empty; give the backend's URL, such as https://backend.example:8443.",
@@ -31,6 +32,9 @@ REASONS = {
     "endpoint_port": "The endpoint's port is not a number from 1 to 65535; correct it or leave it out for 443.",
 }
 
+# A template may begin right after the host: `https://backend.example{/id}{?query}`.
+_END_OF_AUTHORITY = re.compile(r"[/?#]|\{(?=[/?#])")
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>.*))?")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 # A last label that is a number makes the whole an IPv4 address for half of the world's software and a name
@@ -51,39 +55,65 @@ class Endpoint:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read an https URL; raises `Rejected` with an `endpoint_…` code and field `endpoint`."""
-        _check_text(text)
-        scheme, separator, rest = text.partition("://")
-        if not separator or scheme.lower() != "https":
+        if len(text) > MAX_LENGTH:
+            raise _rejected("endpoint_too_long")
+        found = cls.of_url(text)
+        if found.scheme != "https":
             raise _rejected("endpoint_scheme")
-        authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+        return found
+
+    @classmethod
+    def of_url(cls, text: str) -> Self:
+        """Read an https or http URL of any length, as an API has it; raises `Rejected` as `parse` does."""
+        _check_characters(text)
+        scheme, separator, rest = text.partition("://")
+        if not separator or scheme.lower() not in DEFAULT_PORTS:
+            raise _rejected("endpoint_scheme")
+        authority = _END_OF_AUTHORITY.split(rest, maxsplit=1)[0]
         if "@" in authority:
             raise _rejected("endpoint_userinfo")
         parts = _AUTHORITY.fullmatch(authority)
         if parts is None:
             raise _rejected("endpoint_host")
-        return cls("https", _host(parts["host"]), _port(parts["port"]))
+        return cls(scheme.lower(), _host(parts["host"]), _port(parts["port"], default=DEFAULT_PORTS[scheme.lower()]))
+
+    @property
+    def parent(self) -> str | None:
+        """The host without its first label: what a wildcard for it names. None where no wildcard can be for it."""
+        parent = self.host.partition(".")[2]
+        return parent if "." in parent and not _is_address(self.host) else None
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
 
-def _check_text(text: str) -> None:
+def sought(text: str) -> tuple[str, int | None]:
+    """Read a URL that somebody looks for: its host, and its port where it gives one. Raises `Rejected` as `parse`."""
+    found = Endpoint.parse(text)
+    authority = _END_OF_AUTHORITY.split(text.partition("://")[2], maxsplit=1)[0]
+    parts = _AUTHORITY.fullmatch(authority)
+    return found.host, found.port if parts and parts["port"] is not None else None
+
+
+def _check_characters(text: str) -> None:
     if not text:
         raise _rejected("endpoint_missing")
-    if len(text) > MAX_LENGTH:
-        raise _rejected("endpoint_too_long")
     # Not printable covers control, format (zero-width), surrogate and every separator but the ASCII space.
-    if " " in text or not text.isprintable():
+    if " " in _PLACEHOLDER.sub("", text) or not text.isprintable():
         raise _rejected("endpoint_characters")
 
 
-def _port(text: str | None) -> int:
+def _port(text: str | None, *, default: int) -> int:
     if text is None:
-        return DEFAULT_PORT
+        return default
     if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) not in _PORTS:
         raise _rejected("endpoint_port")
     return int(text)
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or _NUMBER.fullmatch(host.rpartition(".")[2]) is not None
 
 
 def _host(text: str) -> str:
