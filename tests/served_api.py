@@ -25,6 +25,7 @@ from trustcast.domain.truststore import Truststore
 from trustcast.storage import tables
 from trustcast.storage.session import Database
 from trustcast_api.app import create_app
+from trustcast_api.bounded_head import BoundedHead
 from trustcast_api.settings import Settings
 
 ADMIN = "admin-token"
@@ -106,11 +107,14 @@ def add_environment(database_url: str, name: str) -> None:
 
 
 @contextmanager
-def served(folder: Path, database_url: str, redis_url: str) -> Iterator[ServedApi]:
-    """Serve the api from a thread of this process; its database needs the environment `other`."""
-    app = create_app(settings.load(Settings, environ(folder, database_url, redis_url)))
+def served(
+    folder: Path, database_url: str, redis_url: str, more: Mapping[str, str] | None = None
+) -> Iterator[ServedApi]:
+    """Serve the api from a thread of this process; its database needs the environment `other`; `more` are settings."""
+    app = create_app(settings.load(Settings, environ(folder, database_url, redis_url) | dict(more or {})))
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+        config = uvicorn.Config(app, http=BoundedHead, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         until = time.monotonic() + 10

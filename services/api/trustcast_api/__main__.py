@@ -9,6 +9,7 @@ import uvicorn
 from trustcast import log, settings
 from trustcast.domain.errors import TrustcastError
 from trustcast_api.app import create_app
+from trustcast_api.bounded_head import BoundedHead
 from trustcast_api.settings import Settings
 
 
@@ -24,6 +25,7 @@ def main() -> None:
         app,
         host=loaded.api_host,
         port=loaded.api_port,
+        http=BoundedHead,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -14,7 +14,7 @@ from trustcast.settings import SettingsError, secret
 from trustcast.storage import gateways, migrate, operations, truststores
 from trustcast.storage.gateways import Enrolled
 from trustcast.storage.session import Database
-from trustcast_api import problems, routes, tokens
+from trustcast_api import oidc, openapi, problems, routes, tokens
 from trustcast_api.app_context import Context
 from trustcast_api.body_limit import BodyLimit
 from trustcast_api.drainer import Drainer
@@ -31,7 +31,8 @@ def create_app(settings: Settings) -> FastAPI:
     database = Database(settings.database())
     migrate.check(database)
     enrol(database, settings.gateways_file)
-    known = tokens.Tokens(database, tokens.digest(secret(settings.admin_token_file)))
+    admin_token = tokens.digest(secret(settings.admin_token_file))
+    known = tokens.Tokens(database, admin_token, oidc.provider_of(settings))
     sender = broker.connect(settings.broker(), settings.redis())
     drainer = Drainer(database, sender)
 
@@ -50,6 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     for router in routes.ALL:
         app.include_router(router)
+    app.openapi = lambda: openapi.document(app)  # type: ignore[method-assign]  # FastAPI's way to extend it
     return app
 
 

@@ -6,29 +6,59 @@ a test names those.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
+from starlette.concurrency import run_in_threadpool
 
-from trustcast_api.principal import Principal
+from trustcast.domain.errors import Rejected
+from trustcast.storage import tenants
+from trustcast_api.principal import ADMINISTRATOR, Principal
 from trustcast_api.problems import ForbiddenError, UnauthenticatedError
 
 if TYPE_CHECKING:
     from trustcast_api.app_context import Context
 
-_MAX_TOKEN = 512
+_MAX_TOKEN = 8192
+_BEARER = re.compile(r"bearer +([\x21-\x7e]+)", re.IGNORECASE)  # RFC 6750, section 2.1, in any printable alphabet
+_LONGEST_DOMAIN = 255
 
 
-async def principal(request: Request) -> Principal:
-    """Return who sent this. Raises `UnauthenticatedError("unauthenticated")`."""
+async def principal(request: Request, trustcast_tenant: Annotated[str | None, Header()] = None) -> Principal:
+    """Return who sent this.
+
+    The administrator may act for another tenant, by its domain in the header `Trustcast-Tenant`.
+    Raises `UnauthenticatedError("unauthenticated")`, `ForbiddenError("forbidden")`, `Rejected("tenant_unknown")`.
+    """
     context: Context = request.app.state.context
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and 0 < len(token) <= _MAX_TOKEN:
-        owner = await context.tokens.owner(token.strip())
-        if owner is not None:
-            return replace(owner, address=request.client.host if request.client else None)
-    raise UnauthenticatedError("unauthenticated", "Send a valid token: `Authorization: Bearer …`.")
+    owner = await _owner(context, request.headers.getlist("authorization"))
+    if owner is None:
+        raise UnauthenticatedError("unauthenticated", "Send a valid token: `Authorization: Bearer …`.")
+    if trustcast_tenant is not None:
+        if ADMINISTRATOR not in owner.scopes:
+            raise ForbiddenError("forbidden", "Only a token with trustcast:admin acts for another tenant.")
+        if len(request.headers.getlist("trustcast-tenant")) > 1:
+            raise Rejected("tenant_unknown", "Name one tenant.", field="Trustcast-Tenant")
+        owner = replace(owner, tenant_id=await run_in_threadpool(_tenant, context, trustcast_tenant))
+    return replace(owner, address=request.client.host if request.client else None)
+
+
+async def _owner(context: Context, authorizations: list[str]) -> Principal | None:
+    """Two headers are refused: what stands before us may have looked at the other one."""
+    sent = _BEARER.fullmatch(authorizations[0]) if len(authorizations) == 1 else None
+    return await context.tokens.owner(sent[1]) if sent and len(sent[1]) <= _MAX_TOKEN else None
+
+
+def _tenant(context: Context, domain: str) -> int:
+    found = None
+    if len(domain) <= _LONGEST_DOMAIN and domain.isprintable():
+        with context.database.reading() as transaction:
+            found = tenants.by_domain(transaction, domain)
+    if found is None:
+        raise Rejected("tenant_unknown", "There is no tenant of this domain.", field="Trustcast-Tenant")
+    return found.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,13 @@ The `apim:` scopes are WSO2's, for the same things (see the Publisher's REST API
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from trustcast.storage.tables import SUPER_TENANT
 from trustcast_api.principal import ADMINISTRATOR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 READ_CERTIFICATES: Final = frozenset(
     {"apim:api_view", "apim:api_manage", "apim:ep_certificates_view", "apim:ep_certificates_manage"}
@@ -30,3 +34,15 @@ ADMINISTER: Final = frozenset({ADMINISTRATOR})
 ALL: Final = READ_OPERATIONS | READ_APIS | WRITE_APIS | READ_ENVIRONMENTS | READ_TRUSTSTORES | ADMINISTER
 # What reaches beyond one tenant is for the super tenant's principals only.
 BEYOND_ONE_TENANT: Final = frozenset({"trustcast:gateways", ADMINISTRATOR})
+
+
+def that_count(names: Iterable[str], *, tenant_id: int, bounded: bool) -> frozenset[str]:
+    """Return those scopes among `names` that open something for a principal of this tenant.
+
+    Unknown ones open nothing. Whoever is bounded to some aliases administers nothing: an administrator makes tokens
+    that have no bounds.
+    """
+    known = ALL.intersection(names)
+    if tenant_id != SUPER_TENANT:
+        known -= BEYOND_ONE_TENANT
+    return known - ADMINISTER if bounded else known

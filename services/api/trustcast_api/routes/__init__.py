@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from trustcast_api.routes import certificates, environments, gateways, health, operations
+from trustcast_api.routes import certificates, environments, gateways, health, operations, tokens
 
-ALL = (certificates.router, operations.router, environments.router, gateways.router, health.router)
+ALL = (certificates.router, operations.router, environments.router, gateways.router, tokens.router, health.router)

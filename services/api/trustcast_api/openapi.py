@@ -1,0 +1,53 @@
+"""The api's OpenAPI 3.1 document: what the routes say of themselves, and which scopes open each of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from trustcast_api.auth import holding, holding_or_own_gateway, own_gateway
+from trustcast_api.principal import ADMINISTRATOR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastapi import FastAPI
+    from fastapi.dependencies.models import Dependant
+
+_SCHEMES = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token made with POST /v1/tokens, the administrator's, or a JWT of the OpenID provider.",
+    },
+    "gateway": {"type": "http", "scheme": "bearer", "description": "The token of this gateway, or of one in there."},
+}
+_OWN_GATEWAY: dict[str, list[str]] = {"gateway": []}
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """Return the document, made once.
+
+    `security` names one alternative for each scope that is enough (OpenAPI 3.1 allows roles there); for whom nothing
+    is needed it is empty.
+    """
+    if app.openapi_schema is None:
+        made = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        made.setdefault("components", {})["securitySchemes"] = _SCHEMES
+        for route in iter_route_contexts(app.routes):
+            if isinstance(route.original_route, APIRoute) and route.include_in_schema:
+                for method in route.methods or ():
+                    made["paths"][route.path_format][method.lower()]["security"] = list(_alternatives(route.dependant))
+        app.openapi_schema = made
+    return app.openapi_schema
+
+
+def _alternatives(dependant: Dependant) -> Iterator[dict[str, list[str]]]:
+    for one in dependant.dependencies:
+        if isinstance(one.call, holding | holding_or_own_gateway):
+            yield from ({"token": [scope]} for scope in sorted(one.call.scopes | {ADMINISTRATOR}))
+        if isinstance(one.call, holding_or_own_gateway) or one.call is own_gateway:
+            yield _OWN_GATEWAY
+        yield from _alternatives(one)
