@@ -1,85 +1,90 @@
-"""Fold everything that waits into one new generation of each environment's truststore."""
+"""Fold everything that waits into one new generation of each environment's truststore that it changes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from trustcast.domain.certificate import Certificate
-from trustcast.domain.errors import Conflict
+from trustcast.domain import alias as aliases
 from trustcast.domain.messages import TruststoreChanged
-from trustcast.domain.register import Holding, Register
 from trustcast.domain.truststore import ChangeSet
-from trustcast.storage import audit, blobs, certificates, operations, outbox, truststores
-from trustcast.storage.certificates import TrustedCertificate
+from trustcast.storage import audit, blobs, gateways, operations, outbox, routing, truststores
 from trustcast.storage.operations import Kind, Operation, State
+from trustcast_worker.decide import Outcome, decide
 from trustcast_worker.sign_heads import sign
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
 
     from trustcast.domain.head import HeadSigner
+    from trustcast.domain.register import Holding
     from trustcast.domain.truststore import Truststore
+    from trustcast.storage.routing import Due
     from trustcast.storage.session import Database
+    from trustcast_worker.decide import Effect, Key
     from trustcast_worker.truststore_cache import TruststoreCache
 
 BATCH = 500
 # While more uploads are being validated, what is ready waits for them this long: a burst becomes few generations.
 PATIENCE = timedelta(milliseconds=100)
+NO_ENVIRONMENT = {
+    "code": "no_environment",
+    "detail": "No environment is of a type that takes this certificate; no gateway will trust it until there is one.",
+}
+
+Routes = dict[tuple[int, str], set[str]]  # (tenant, endpoint) -> environments
 
 
 class LostRaceError(Exception):
     """Another worker advanced a truststore first; whatever waits is looked at again."""
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What a batch comes to: requests that take effect, requests refused, certificates come and gone."""
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """An environment before and after: the same generation where nothing changes."""
 
-    done: list[Operation] = field(default_factory=list)
-    refused: list[tuple[Operation, Conflict]] = field(default_factory=list)
-    # (tenant, alias key) -> the operation that put it last, None for one that is gone
-    touched: dict[tuple[int, str], Operation | None] = field(default_factory=dict)
-    left_some: bool = False  # whether the batch left some out that waited, too
+    environment: str
+    generation: int
+    before: Truststore
+    after: Truststore
 
-    def __bool__(self) -> bool:
-        return bool(self.done or self.refused)
-
-    def put(self) -> list[Operation]:
-        """Return the operations whose certificates are there at the end."""
-        return [operation for operation in self.touched.values() if operation is not None]
+    @property
+    def moved(self) -> bool:
+        return self.after is not self.before
 
 
 def apply_changes(
     database: Database, *, signer: HeadSigner, cache: TruststoreCache, per_endpoint: int | None, at: datetime
 ) -> Outcome:
-    """Apply what was validated, up to a batch, in one commit; return what it came to.
+    """Apply what was validated, up to a batch, and decide anew where it is due, in one commit; return what it came to.
 
     State, change log, signed heads and the hint that is owed stand or fall together. Raises `Unavailable`, and
     `LostRaceError` when another worker's commit came first, in which case nothing was changed.
     """
-    advanced: dict[str, tuple[int, Truststore]] = {}
     with database.writing() as transaction:
+        # Looked at before the fences are taken: a new environment that these rows tell of is then among those held.
+        due = routing.due(transaction, limit=BATCH)
         # From here on nobody else decides; taken before any row of an operation, so that no two wait for each other.
-        truststores.hold_all(transaction)
+        held = truststores.hold_all(transaction)
         waiting = operations.validated(transaction, limit=BATCH)
-        if not waiting or _more_are_coming(transaction, waiting[0], at):
+        if waiting and waiting[0].attempts:  # a suspect comes alone
+            due = []
+        if not due and (not waiting or _more_are_coming(transaction, waiting[0], at)):
             return Outcome()
-        outcome = _decide(waiting, _register(transaction, waiting, per_endpoint))
-        outcome.left_some = len(waiting) == BATCH or bool(waiting[0].attempts)  # a suspect comes alone
-        if outcome.done:
-            for environment in truststores.environments(transaction):
-                advanced[environment] = _advance(transaction, environment, outcome, signer=signer, cache=cache, at=at)
-            _write_down(transaction, outcome, {name: number for name, (number, _) in advanced.items()}, at=at)
-        audit.append(transaction, _audited(outcome), at=at)
-        _refuse(transaction, outcome.refused)
+        outcome = decide(transaction, waiting, per_endpoint=per_endpoint)
+        outcome.left_some = BATCH in {len(waiting), len(due)} or bool(waiting and waiting[0].attempts)
+        outcome.looked_again = bool(due)
+        steps = _advance(transaction, held, outcome, due, signer=signer, cache=cache, at=at)
+        audit.append(transaction, _audited(outcome, steps), at=at)
+        _refuse(transaction, outcome)
         transaction.commit()
-    for environment, (generation, content) in advanced.items():
-        cache.advanced(environment, generation, content)
+    for step in steps:
+        cache.advanced(step.environment, step.generation, step.after)
     return outcome
 
 
@@ -96,109 +101,136 @@ def _more_are_coming(transaction: Connection, oldest: Operation, at: datetime) -
     return at - ready_since < PATIENCE and operations.any_in(transaction, State.RECEIVED)
 
 
-def _register(transaction: Connection, waiting: Sequence[Operation], per_endpoint: int | None) -> Register:
-    held = certificates.holdings(
-        transaction,
-        tenants=[one.tenant_id for one in waiting],
-        alias_keys=[one.alias_key for one in waiting],
-        endpoints=[one.endpoint for one in waiting if one.endpoint],
-        fingerprints=[one.fingerprint_sha256 for one in waiting if one.fingerprint_sha256],
-    )
-    return Register(held, per_endpoint=per_endpoint)
-
-
-def _decide(waiting: Sequence[Operation], register: Register) -> Outcome:
-    outcome = Outcome()
-    for one in waiting:
-        key = (one.tenant_id, one.alias_key)
-        try:
-            if one.kind is Kind.DELETE:
-                register.delete(*key)
-                outcome.touched[key] = None
-            else:
-                register.add(Holding(*key, one.endpoint or "", one.fingerprint_sha256 or ""))
-                outcome.touched[key] = one
-        except Conflict as conflict:
-            outcome.refused.append((one, conflict))
-        else:
-            outcome.done.append(one)
-    return outcome
-
-
-def _refuse(transaction: Connection, refused: Sequence[tuple[Operation, Conflict]]) -> None:
-    for one, conflict in refused:
-        operations.end(transaction, one, State.REJECTED, operations.problem(conflict))
-    blobs.forget_unused(transaction, [one.certificate for one, _ in refused if one.certificate])
-
-
 def _advance(
     transaction: Connection,
-    environment: str,
+    environments: Sequence[str],
     outcome: Outcome,
+    due: Sequence[Due],
     *,
     signer: HeadSigner,
     cache: TruststoreCache,
     at: datetime,
-) -> tuple[int, Truststore]:
+) -> list[_Step]:
+    """Bring each environment to what is trusted now, and write down in which generation the requests have arrived."""
+    if not outcome.effects and not due:
+        return []
+    concerned: dict[Key, Holding | None] = {
+        (one.tenant_id, one.alias_key): one for one in routing.concerned(transaction, due)
+    }
+    concerned.update(outcome.touched)
+    routes = _routes(transaction, concerned.values(), outcome.effects)
+    wanted = {aliases.on_gateways(key, tenant): holding for (tenant, key), holding in concerned.items()}
+    steps = [_step(transaction, name, wanted, routes, signer=signer, cache=cache, at=at) for name in environments]
+    _arrive(transaction, outcome.effects, steps, routes, at=at)
+    routing.strike_off(transaction, due)
+    return steps
+
+
+def _routes(transaction: Connection, holdings: Iterable[Holding | None], effects: Iterable[Effect]) -> Routes:
+    endpoints: dict[int, set[str]] = defaultdict(set)
+    for holding in holdings:
+        if holding is not None:
+            endpoints[holding.tenant_id].add(holding.endpoint)
+    for effect in effects:
+        endpoints[effect.operation.tenant_id].add(effect.endpoint)
+    return {
+        (tenant_id, endpoint): environments
+        for tenant_id, of_tenant in endpoints.items()
+        for endpoint, environments in routing.environments_of(transaction, tenant_id, of_tenant).items()
+    }
+
+
+def _step(
+    transaction: Connection,
+    environment: str,
+    wanted: Mapping[str, Holding | None],
+    routes: Routes,
+    *,
+    signer: HeadSigner,
+    cache: TruststoreCache,
+    at: datetime,
+) -> _Step:
     generation, content = cache.current(transaction, environment)
-    changes = _changes(outcome, content)
-    content = content.apply(changes)
-    digest = content.digest()
-    if not truststores.advance(transaction, environment, expected=generation, content=content, digest=digest):
+    here = {
+        alias: holding.fingerprint_sha256
+        for alias, holding in wanted.items()
+        if holding is not None and environment in routes[holding.tenant_id, holding.endpoint]
+    }
+    changes = _changes(content, here, wanted)
+    if not changes:
+        return _Step(environment, generation, content, content)
+    after = content.apply(changes)
+    digest = after.digest()
+    if not truststores.advance(transaction, environment, expected=generation, content=after, digest=digest):
         raise LostRaceError
     generation += 1
     truststores.log(transaction, environment, generation, changes)
-    sign(transaction, environment, signer=signer, generation=generation, entries=len(content), digest=digest, at=at)
+    sign(transaction, environment, signer=signer, generation=generation, entries=len(after), digest=digest, at=at)
     outbox.add(transaction, TruststoreChanged(environment, generation), source="worker", at=at)
-    return generation, content
+    return _Step(environment, generation, content, after)
 
 
-def _changes(outcome: Outcome, content: Truststore) -> ChangeSet:
+def _changes(content: Truststore, here: Mapping[str, str], wanted: Iterable[str]) -> ChangeSet:
     """Return the net change: what came and went within the batch leaves no trace."""
-    ends = {alias: operation for (_, alias), operation in outcome.touched.items()}
     return ChangeSet(
-        put={
-            alias: operation.fingerprint_sha256 or ""
-            for alias, operation in ends.items()
-            if operation is not None and content.entries.get(alias) != operation.fingerprint_sha256
-        },
-        remove=frozenset(alias for alias, operation in ends.items() if operation is None and alias in content.entries),
+        put={alias: sha256 for alias, sha256 in here.items() if content.entries.get(alias) != sha256},
+        remove=frozenset(alias for alias in wanted if alias not in here and alias in content.entries),
     )
 
 
-def _write_down(transaction: Connection, outcome: Outcome, generation_of: dict[str, int], *, at: datetime) -> None:
-    put = outcome.put()
-    ders = blobs.read(transaction, [one.certificate for one in put if one.certificate])
-    certificates.replace(transaction, outcome.touched, [_trusted(one, ders[one.certificate or ""]) for one in put])
-    operations.applied(transaction, outcome.done, generation_of, at=at)
-    # Where an environment has no gateways, nobody will ever report.
-    operations.converge(transaction, [one.id for one in outcome.done], at=at)
+def _arrive(
+    transaction: Connection, effects: Sequence[Effect], steps: Sequence[_Step], routes: Routes, *, at: datetime
+) -> None:
+    if not effects:
+        return
+    done = {}
+    for effect in effects:
+        one = effect.operation
+        routed = routes[one.tenant_id, effect.endpoint]
+        names = [aliases.on_gateways(key, tenant) for tenant, key in effect.keys]
+        done[one.id] = {
+            step.environment: step.generation
+            for step in steps
+            if step.environment in routed or any(name in step.before.entries for name in names)
+        }
+        if one.kind is not Kind.DELETE and not routed:
+            operations.warn(transaction, one, NO_ENVIRONMENT)
+    operations.applied(transaction, done, at=at)
+    if any(not step.moved for step in steps):
+        # What did not move may be reported just now: that report has to see these operations, or we it.
+        gateways.take_turns(transaction)
+    # Where an environment has no gateways, or they have the generation already, nobody will ever report.
+    operations.converge(transaction, list(done), at=at)
 
 
-def _audited(outcome: Outcome) -> list[audit.AuditEvent]:
+def _refuse(transaction: Connection, outcome: Outcome) -> None:
+    for one, conflict in outcome.refused:
+        operations.end(transaction, one, State.REJECTED, operations.problem(conflict))
+    blobs.forget_unused(transaction, [one.certificate for one, _ in outcome.refused if one.certificate])
+
+
+def _audited(outcome: Outcome, steps: Sequence[_Step]) -> list[audit.AuditEvent]:
     events = [
         audit.AuditEvent("operation.rejected", _worker(one), {"operation": one.id, "code": conflict.code})
         for one, conflict in outcome.refused
     ]
-    for one in outcome.done:
-        facts = {"operation": one.id, "alias": one.alias, "kind": one.kind, "sha256": one.fingerprint_sha256}
-        events.append(audit.AuditEvent("operation.applied", _worker(one), facts))
+    events += [audit.AuditEvent("operation.applied", _worker(one.operation), _facts(one)) for one in outcome.effects]
+    moved = {step.environment: step.generation for step in steps if step.moved}
+    if outcome.looked_again and moved:
+        events.append(audit.AuditEvent("routing.applied", audit.Actor("worker", None), {"generations": moved}))
     return events
+
+
+def _facts(effect: Effect) -> dict[str, object]:
+    one, before, after = effect.operation, effect.before, effect.after
+    return {
+        "operation": one.id,
+        "alias": one.alias,
+        "kind": one.kind,
+        "sha256": after.fingerprint_sha256 if after else None,
+        "before_sha256": before.fingerprint_sha256 if before else None,
+    }
 
 
 def _worker(one: Operation) -> audit.Actor:
     return audit.Actor("worker", one.tenant_id)
-
-
-def _trusted(operation: Operation, der: bytes) -> TrustedCertificate:
-    parsed = Certificate.parse(der)
-    return TrustedCertificate(
-        tenant_id=operation.tenant_id,
-        alias=operation.alias,
-        endpoint=operation.endpoint or "",
-        certificate=der,
-        fingerprint_sha256=parsed.fingerprint_sha256,
-        not_before=parsed.not_before,
-        not_after=parsed.not_after,
-        operation=operation.id,
-    )

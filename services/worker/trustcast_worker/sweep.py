@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trustcast.domain.messages import OperationAccepted, OperationValidated
-from trustcast.storage import audit, blobs, operations, outbox, truststores
+from trustcast.storage import audit, blobs, operations, outbox, routing, truststores
 from trustcast.storage.operations import State
 from trustcast_worker.validate_uploads import ATTEMPTS
 
@@ -41,8 +41,10 @@ def sweep(database: Database, *, at: datetime) -> None:
 
 
 def _overdue(transaction: Connection, state: State, at: datetime) -> bool:
-    since = operations.waiting_since(transaction, state, at=at)
-    return since is not None and since + OVERDUE_AFTER <= at
+    since = [operations.waiting_since(transaction, state, at=at)]
+    if state is State.VALIDATED:
+        since.append(routing.due_since(transaction))  # the same wake-up serves both
+    return any(one is not None and one + OVERDUE_AFTER <= at for one in since)
 
 
 def _give_up(transaction: Connection, state: State, at: datetime) -> None:

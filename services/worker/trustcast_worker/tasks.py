@@ -11,7 +11,8 @@ from trustcast.domain import messages
 from trustcast.domain.errors import Rejected, Unavailable
 from trustcast.domain.messages import OperationValidated, TruststoreChanged
 from trustcast.storage import outbox
-from trustcast_worker.apply_changes import LostRaceError, Outcome, apply_changes, blame
+from trustcast_worker.apply_changes import LostRaceError, apply_changes, blame
+from trustcast_worker.decide import Outcome
 from trustcast_worker.sign_heads import sign_heads
 from trustcast_worker.sweep import sweep
 from trustcast_worker.validate_uploads import BATCH, validate_uploads
@@ -73,6 +74,8 @@ def _apply(context: Context, event: str) -> None:
         outcome = _applied(context)
         again = outcome.left_some
         outbox.drain(context.database, context.broker, only=TruststoreChanged)
+        if outcome.looked_again:
+            log.info("routed anew")
         for one in outcome.done:
             log.info("applied", operation=one.id)
         for one, conflict in outcome.refused:

@@ -22,8 +22,8 @@ class TruststoreCache:
         """Return the environment's generation and content, reading only what changed since the last look."""
         status = truststores.status(transaction, environment)
         seen = self._seen.get(environment)
-        content = None
-        if seen is not None and seen[0] <= status.generation:
+        content = seen[1] if seen is not None and seen[0] == status.generation else None
+        if seen is not None and seen[0] < status.generation:
             content = seen[1].apply(truststores.changes(transaction, environment, after=seen[0]))
         # A restored backup may count to the same generation by another way; the digest tells.
         if content is None or content.digest() != status.entries_sha256:

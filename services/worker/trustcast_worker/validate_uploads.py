@@ -55,6 +55,9 @@ def _verdict(operation: Operation, certificates: dict[str, bytes], policy: Polic
             endpoint=Endpoint.parse(operation.endpoint or ""),
             at=at,
             ca=operation.ca,
+            # The end of a rotation brings what is trusted already.
+            accept_expired=operation.accept_expired
+            or (operation.kind is Kind.REPLACE and operation.rotation is not None),
         )
     except Rejected as refusal:
         return Verdict(operation, problem=operations.problem(refusal))

@@ -53,12 +53,15 @@ class Policy:
     allow_v1: bool = False
     allow_server_ca: bool = True
 
-    def check(self, certificate: Certificate, *, endpoint: Endpoint, at: datetime, ca: bool) -> tuple[Warning, ...]:
+    def check(
+        self, certificate: Certificate, *, endpoint: Endpoint, at: datetime, ca: bool, accept_expired: bool = False
+    ) -> tuple[Warning, ...]:
         """Return what to warn of; raises `Rejected` with the first code of `REFUSALS` that applies.
 
         `at` is aware; `ca` says that the request means a certification authority, not a server's certificate.
+        `accept_expired` lets one pass whose time is over: an installation that is taken over may already trust it.
         """
-        case = _Case(self, certificate, endpoint, at, ca)
+        case = _Case(self, certificate, endpoint, at, ca, accept_expired)
         for rule in REFUSALS:
             if rule.applies(case):
                 raise Rejected(rule.code, rule.detail, field="certificate")
@@ -72,6 +75,11 @@ class _Case:
     endpoint: Endpoint
     at: datetime
     ca: bool
+    accept_expired: bool
+
+    @property
+    def is_expired(self) -> bool:
+        return self.at > self.certificate.not_after
 
     @property
     def is_for_endpoint(self) -> bool:
@@ -182,7 +190,7 @@ REFUSALS = (
     Rule(
         "certificate_expired",
         "The certificate has expired; upload its successor.",
-        lambda case: case.at > case.certificate.not_after,
+        lambda case: case.is_expired and not case.accept_expired,
     ),
     Rule(
         "certificate_not_yet_valid",
@@ -234,9 +242,14 @@ WARNINGS = (
         lambda case: case.certificate.signature_hash in WEAK_HASHES,
     ),
     Rule(
+        "expired",
+        "The certificate has expired and was taken over all the same; a gateway's JVM does not check it. Replace it.",
+        lambda case: case.is_expired,
+    ),
+    Rule(
         "expires_soon",
         "The certificate expires within 30 days; have its successor ready.",
-        lambda case: case.certificate.not_after - case.at <= EXPIRES_SOON,
+        lambda case: not case.is_expired and case.certificate.not_after - case.at <= EXPIRES_SOON,
     ),
     Rule(
         "validity_long",

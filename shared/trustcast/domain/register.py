@@ -69,12 +69,7 @@ class Register:
         `if_match` is the SHA-256 of the certificate that the request was made to replace. Raises `PreconditionFailed`,
         or `Conflict`: `certificate_not_found`, `certificate_changed`, `certificate_exists` or `rotation_under_way`.
         """
-        held = self._standing(new.tenant_id, new.alias_key)
-        if if_match is not None and if_match != held.fingerprint_sha256:
-            raise PreconditionFailed(
-                "precondition_failed",
-                "Another certificate than the one named by If-Match has this alias now; look at it and decide again.",
-            )
+        held = self.changeable(new.tenant_id, new.alias_key, if_match=if_match)
         if new.endpoint != held.endpoint:
             raise _changed()
         if new.fingerprint_sha256 != held.fingerprint_sha256:
@@ -86,34 +81,54 @@ class Register:
 
         Raises `Conflict`: `certificate_not_found`, `rotation_not_found` or `certificate_changed`.
         """
-        held, beside = self.held(new.tenant_id, new.alias_key), self.held(new.tenant_id, successor)
+        held = self.held(new.tenant_id, new.alias_key)
         if held is None:
             raise _gone()
-        if beside is None or beside.rotates != new.alias_key:
-            raise Conflict("rotation_not_found", "There is no rotation of this certificate any more.", field="alias")
+        beside = self._successor(new.tenant_id, successor, new.alias_key)
         if (beside.fingerprint_sha256, held.endpoint) != (new.fingerprint_sha256, new.endpoint):
             raise _changed()
         del self._held[new.tenant_id, successor]
         self._put(held, new.fingerprint_sha256)
 
-    def delete(self, tenant_id: int, alias_key: str) -> None:
-        """Let one go. Raises `Conflict`: `certificate_not_found` or `rotation_under_way`."""
-        self._standing(tenant_id, alias_key)
-        del self._held[tenant_id, alias_key]
+    def changeable(self, tenant_id: int, alias_key: str, *, if_match: str | None = None) -> Holding:
+        """Return who holds the alias, if that may change now.
 
-    def _standing(self, tenant_id: int, alias_key: str) -> Holding:
+        Raises `PreconditionFailed`, or `Conflict`: `certificate_not_found` or `rotation_under_way`.
+        """
         held = self.held(tenant_id, alias_key)
         if held is None:
             raise _gone()
+        if if_match is not None and if_match != held.fingerprint_sha256:
+            raise PreconditionFailed(
+                "precondition_failed",
+                "Another certificate than the one named by If-Match has this alias now; look at it and decide again.",
+                field="If-Match",
+            )
         if self._rotation_of(held) is not None:
             raise _under_way()
         return held
+
+    def delete(self, tenant_id: int, alias_key: str) -> None:
+        """Let one go. Raises what `changeable` raises."""
+        self.changeable(tenant_id, alias_key)
+        del self._held[tenant_id, alias_key]
+
+    def cancel(self, tenant_id: int, alias_key: str, *, rotates: str) -> None:
+        """Let the one go that a rotation brought beside the alias key `rotates`. Raises `rotation_not_found`."""
+        self._successor(tenant_id, alias_key, rotates)
+        del self._held[tenant_id, alias_key]
 
     def _rotation_of(self, held: Holding) -> Holding | None:
         if len(held.alias_key) > aliases.LONGEST_ROTATED:
             return None
         beside = self.held(held.tenant_id, aliases.following(held.alias_key))
         return beside if beside is not None and beside.rotates == held.alias_key else None
+
+    def _successor(self, tenant_id: int, alias_key: str, rotates: str) -> Holding:
+        beside = self.held(tenant_id, alias_key)
+        if beside is None or beside.rotates != rotates:
+            raise Conflict("rotation_not_found", "There is no rotation of this certificate any more.", field="alias")
+        return beside
 
     def _put(self, held: Holding, fingerprint_sha256: str) -> None:
         self._held[held.tenant_id, held.alias_key] = replace(held, fingerprint_sha256=fingerprint_sha256)

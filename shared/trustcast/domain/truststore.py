@@ -37,7 +37,7 @@ class ChangeSet:
 class Truststore:
     """The trusted entries of one environment at one generation: lower-case alias -> certificate SHA-256. Immutable."""
 
-    __slots__ = ("_entries", "_lines")
+    __slots__ = ("_digest", "_entries", "_lines")
 
     def __init__(self, entries: Mapping[str, str] | None = None) -> None:
         """Take the entries as they are.
@@ -47,6 +47,7 @@ class Truststore:
         """
         self._entries = dict(entries or {})
         self._lines = sorted(_line(alias, fingerprint) for alias, fingerprint in self._entries.items())
+        self._digest: str | None = None
 
     @property
     def entries(self) -> Mapping[str, str]:
@@ -79,8 +80,10 @@ class Truststore:
         return after
 
     def digest(self) -> str:
-        """SHA-256 over the canonical list, in lower-case hexadecimal."""
-        return hashlib.sha256(b"".join(self._lines)).hexdigest()
+        """SHA-256 over the canonical list, in lower-case hexadecimal; computed once."""
+        if self._digest is None:
+            self._digest = hashlib.sha256(b"".join(self._lines)).hexdigest()
+        return self._digest
 
     def _remove(self, alias: str) -> None:
         fingerprint = self._entries.pop(alias, None)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, union_all
+from sqlalchemy import delete, exists, func, insert, select, union_all
 
 from trustcast.domain.errors import NotFound
 from trustcast.domain.register import Holding
-from trustcast.storage.tables import certificate, operation
+from trustcast.storage.tables import certificate, certificate_name, operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedCertificate:
-    """One row; `certificate` is DER. `endpoint` is in its normal form."""
+    """One row; `certificate` is DER. `endpoint` is in its normal form.
+
+    `rotates` is the alias key of the one whose place it is to take. `server_names` are `Certificate.server_names`; they
+    are written with the row and looked for, but not read back.
+    """
 
     tenant_id: int
     alias: str
@@ -31,7 +36,9 @@ class TrustedCertificate:
     not_before: datetime
     not_after: datetime
     operation: str
+    rotates: str | None = None
     warnings: Sequence[Mapping[str, str]] = ()
+    server_names: Collection[str] = ()
 
     @property
     def alias_key(self) -> str:
@@ -39,7 +46,7 @@ class TrustedCertificate:
         return self.alias.lower()
 
 
-_PLAIN = ["tenant_id", "alias", "endpoint", "fingerprint_sha256", "not_before", "not_after", "operation"]
+_PLAIN = ["tenant_id", "alias", "endpoint", "fingerprint_sha256", "not_before", "not_after", "operation", "rotates"]
 _READ = select(*(certificate.c[name] for name in [*_PLAIN, "certificate"]), operation.c.warnings).join_from(
     certificate, operation, certificate.c.operation == operation.c.id
 )
@@ -58,12 +65,31 @@ def get(transaction: Connection, tenant_id: int, alias_key: str) -> TrustedCerti
     return _trusted(row)
 
 
+def authorities(transaction: Connection, tenant_id: int) -> list[bytes]:
+    """Return, in DER, what a tenant trusts and what may have issued another: all but the certificates of servers."""
+    names = (
+        certificate_name.c.tenant_id == certificate.c.tenant_id,
+        certificate_name.c.alias_key == certificate.c.alias_key,
+    )
+    rows = transaction.execute(
+        select(certificate.c.certificate)
+        .where(certificate.c.tenant_id == tenant_id, ~exists().where(*names))
+        .order_by(certificate.c.alias_key)
+    )
+    return [base64.b64decode(text) for text in rows.scalars()]
+
+
 def page(
-    transaction: Connection, conditions: Sequence[ColumnElement[bool]], *, limit: int, offset: int
+    transaction: Connection,
+    conditions: Sequence[ColumnElement[bool]],
+    *,
+    limit: int,
+    offset: int,
+    order: Sequence[ColumnElement[Any]] = (certificate.c.alias_key,),
 ) -> tuple[list[TrustedCertificate], int]:
-    """Return one page by alias, and how many there are in all."""
+    """Return one page in this order, and how many there are in all."""
     total = transaction.execute(select(func.count()).select_from(certificate).where(*conditions)).scalar_one()
-    rows = transaction.execute(_READ.where(*conditions).order_by(certificate.c.alias_key).limit(limit).offset(offset))
+    rows = transaction.execute(_READ.where(*conditions).order_by(*order).limit(limit).offset(offset))
     return [_trusted(row) for row in rows], total
 
 
@@ -89,12 +115,22 @@ def holdings(
 
 
 def replace(transaction: Connection, gone: Iterable[tuple[int, str]], new: Sequence[TrustedCertificate]) -> None:
-    """Remove the (tenant, alias key) pairs in `gone`, then insert `new`."""
-    keys = [and_(certificate.c.tenant_id == tenant, certificate.c.alias_key == key) for tenant, key in gone]
-    if keys:
-        transaction.execute(delete(certificate).where(or_(*keys)))
+    """Remove the (tenant, alias key) pairs in `gone`, then insert `new`. What was announced of an expiry goes, too."""
+    alias_keys = defaultdict[int, list[str]](list)
+    for tenant_id, alias_key in gone:
+        alias_keys[tenant_id].append(alias_key)
+    for table in (certificate_name, certificate):
+        for tenant_id, keys in alias_keys.items():
+            transaction.execute(delete(table).where(table.c.tenant_id == tenant_id, table.c.alias_key.in_(keys)))
     if new:
         transaction.execute(insert(certificate), [_values(one) for one in new])
+    if names := [row for one in new for row in _names(one)]:
+        transaction.execute(insert(certificate_name), names)
+
+
+def _names(one: TrustedCertificate) -> list[dict[str, Any]]:
+    key = {"tenant_id": one.tenant_id, "alias_key": one.alias_key}
+    return [key | {"name": name} for name in sorted(one.server_names)]
 
 
 def _values(one: TrustedCertificate) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class State(StrEnum):
 
 
 ENDED = frozenset({State.APPLIED, State.REJECTED, State.FAILED})
+PENDING = (State.RECEIVED, State.VALIDATED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,13 +195,16 @@ def validated(transaction: Connection, *, limit: int) -> list[Operation]:
     """Return what waits for a truststore, in the order of acceptance.
 
     An operation waits for earlier ones that it could collide with: a delete must not overtake the add that it is for,
-    nor an add the delete that frees its alias, endpoint or certificate. One that an attempt failed on comes alone, so
-    that it cannot take others down with it.
+    nor an add the delete or replace that frees its alias, endpoint or certificate. A delete that is not forced waits
+    for all: whether the certificate is still needed depends on the others. One that an attempt failed on comes alone,
+    so that it cannot take others down with it.
     """
     earlier = operation.alias()
     collides = or_(
-        earlier.c.kind == Kind.DELETE,
+        earlier.c.kind.in_([Kind.DELETE, Kind.REPLACE]),
+        and_(operation.c.kind == Kind.DELETE, ~operation.c.force),
         earlier.c.alias_key == operation.c.alias_key,
+        earlier.c.rotation == operation.c.alias_key,
         earlier.c.endpoint == operation.c.endpoint,
         earlier.c.fingerprint_sha256 == operation.c.fingerprint_sha256,
     )
@@ -230,20 +234,42 @@ def any_in(transaction: Connection, state: State) -> bool:
     return bool(transaction.execute(select(exists().where(operation.c.state == state))).scalar_one())
 
 
-def pending_alias(transaction: Connection, tenant_id: int, alias_key: str) -> bool:
-    """Tell whether a request to add this alias is on its way."""
-    return bool(
-        transaction.execute(
-            select(
-                exists().where(
-                    operation.c.tenant_id == tenant_id,
-                    operation.c.alias_key == alias_key,
-                    operation.c.kind == Kind.ADD,
-                    operation.c.state.in_([State.RECEIVED, State.VALIDATED]),
-                )
-            )
-        ).scalar_one()
+def pending(transaction: Connection, tenant_id: int, alias_key: str) -> list[Operation]:
+    """Return what is on its way to change this alias, in the order of acceptance.
+
+    The end of a rotation is among it for both its aliases.
+    """
+    return _listed(
+        transaction,
+        operation.c.tenant_id == tenant_id,
+        operation.c.state.in_(PENDING),
+        or_(operation.c.alias_key == alias_key, operation.c.rotation == alias_key),
     )
+
+
+def any_pending(transaction: Connection, tenant_id: int, *, kinds: Iterable[Kind]) -> bool:
+    """Tell whether a request of one of these kinds is on its way for the tenant."""
+    of = operation.c
+    on_its_way = of.tenant_id == tenant_id, of.state.in_(PENDING), of.kind.in_(list(kinds))
+    return bool(transaction.execute(select(exists().where(*on_its_way))).scalar_one())
+
+
+def page(
+    transaction: Connection, conditions: Sequence[ColumnElement[bool]], *, limit: int, offset: int
+) -> tuple[list[Operation], int]:
+    """Return one page, newest first, and how many there are in all. One condition names the tenant."""
+    total = transaction.execute(select(func.count()).select_from(operation).where(*conditions)).scalar_one()
+    newest = select(*_COLUMNS).where(*conditions).order_by(operation.c.sequence.desc())
+    return [_operation(row) for row in transaction.execute(newest.limit(limit).offset(offset))], total
+
+
+def generations_of(transaction: Connection, ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return operation -> environment -> generation for each of `ids`."""
+    of = operation_generation.c
+    found: dict[str, dict[str, int]] = {id: {} for id in ids}  # noqa: A001
+    for row in transaction.execute(select(of.operation, of.environment, of.generation).where(of.operation.in_(ids))):
+        found[row.operation][row.environment] = row.generation
+    return found
 
 
 def problem(error: TrustcastError) -> dict[str, Any]:
@@ -273,22 +299,28 @@ def blame(transaction: Connection, ids: Iterable[str]) -> None:
     )
 
 
-def applied(
-    transaction: Connection, done: Sequence[Operation], generation_of: Mapping[str, int], *, at: datetime
-) -> None:
-    """Mark operations as applied, in the given generation of each environment."""
+def applied(transaction: Connection, done: Mapping[str, Mapping[str, int]], *, at: datetime) -> None:
+    """Mark operations as applied: id -> environment -> the generation in which that one has it."""
     if not done:
         return
     transaction.execute(
         update(operation).where(operation.c.id == bindparam("done")).values(state=State.APPLIED, applied_at=at),
-        [{"done": one.id} for one in done],
+        [{"done": id} for id in done],  # noqa: A001
     )
     rows = [
-        {"operation": one.id, "environment": environment, "generation": number}
-        for one in done
+        {"operation": id, "environment": environment, "generation": number}
+        for id, generation_of in done.items()  # noqa: A001
         for environment, number in generation_of.items()
     ]
-    transaction.execute(insert(operation_generation), rows)
+    if rows:
+        transaction.execute(insert(operation_generation), rows)
+
+
+def warn(transaction: Connection, one: Operation, warning: Mapping[str, str]) -> None:
+    """Add to what an operation's owner is warned of."""
+    transaction.execute(
+        update(operation).where(operation.c.id == one.id).values(warnings=[*one.warnings, dict(warning)])
+    )
 
 
 def reached(environment: str, *, above: int, upto: int) -> ScalarSelect[str]:

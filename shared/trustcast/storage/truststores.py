@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from trustcast.domain.head import Head
 
+_CHUNK = 500  # databases bound the parameters of one statement
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -76,10 +78,12 @@ def hold(transaction: Connection, name: str, *, expected: int) -> bool:
     return bool(result.rowcount)
 
 
-def hold_all(transaction: Connection) -> None:
-    """Take the fence of every environment, one after another in the order of their names."""
-    for name in environments(transaction):
+def hold_all(transaction: Connection) -> list[str]:
+    """Take the fence of every environment, one after another in the order of their names, and return these."""
+    held = environments(transaction)
+    for name in held:
         transaction.execute(update(truststore).where(truststore.c.environment == name).values(environment=name))
+    return held
 
 
 def log(transaction: Connection, name: str, generation: int, changes: ChangeSet) -> None:
@@ -93,7 +97,9 @@ def log(transaction: Connection, name: str, generation: int, changes: ChangeSet)
         [key | {"generation": generation, "alias": alias, "certificate": put.get(alias)} for alias in touched],
     )
     of = truststore_entry.c
-    transaction.execute(delete(truststore_entry).where(of.environment == name, of.alias.in_(touched)))
+    for start in range(0, len(touched), _CHUNK):
+        chunk = touched[start : start + _CHUNK]
+        transaction.execute(delete(truststore_entry).where(of.environment == name, of.alias.in_(chunk)))
     if put:
         transaction.execute(
             insert(truststore_entry), [key | {"alias": alias, "certificate": sha256} for alias, sha256 in put.items()]
