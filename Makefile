@@ -7,10 +7,10 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 LOCKED := .venv/.locked-$(VERSION)
 READY := .venv/.ready-$(VERSION)
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check --no-input
-SOURCES := shared services cli benchmarks docker tests
+SOURCES := shared services cli benchmarks dbscripts docker tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check bench lock secrets compose-test clean
+.PHONY: help demo dev test check bench lock dbscripts secrets compose-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -35,6 +35,9 @@ bench: $(READY) ## what it is held to, measured here, as a table and as JSON
 
 lock: $(READY) ## resolve requirements/*.txt anew from pyproject.toml
 	@requirements/compile $(ARGS)
+
+dbscripts: $(READY) ## write dbscripts/apimgt/*.sql anew from the migrations
+	@.venv/bin/python -m dbscripts
 
 secrets: $(READY) ## fresh secrets and sample gateway homes for docker compose, once
 	@.venv/bin/python docker/prepare.py

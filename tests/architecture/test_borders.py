@@ -36,7 +36,12 @@ ONLY_IN = {
         "services/worker/trustcast_worker/app.py",
         "services/gateway-listener/trustcast_gateway/hints.py",
     ],
-    "sqlalchemy": ["shared/trustcast/storage/", "services/api/", "services/worker/"],
+    "sqlalchemy": [
+        "shared/trustcast/storage/",
+        "services/api/",
+        "services/worker/",
+        "cli/trustcast_cli/wso2/database.py",
+    ],
     "alembic": ["shared/trustcast/storage/"],
     "fastapi": ["services/api/"],
     "starlette": ["services/api/"],

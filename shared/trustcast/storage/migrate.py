@@ -20,7 +20,7 @@ _ADVISORY_LOCK = 0x7472757374  # "trust"; any number nobody else takes
 
 def upgrade(database: Database) -> str:
     """Bring the schema to this version and return its revision; processes that do so at once take turns."""
-    config = _config()
+    config = configuration()
     with database.writing() as transaction:
         if not database.is_sqlite:
             transaction.exec_driver_sql("SET LOCAL lock_timeout = 0")  # a migration elsewhere may take its time
@@ -43,11 +43,12 @@ def check(database: Database) -> None:
         )
 
 
-def _config() -> Config:
+def configuration() -> Config:
+    """Return Alembic's configuration: where the migrations are."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     return config
 
 
 def _newest() -> str:
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    return ScriptDirectory.from_config(configuration()).get_current_head() or ""

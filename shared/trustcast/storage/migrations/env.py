@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that `migrate.upgrade` opened."""
+"""Alembic's entry: runs the migrations on the connection that `migrate.upgrade` opened, or writes them as a script."""
 
 from __future__ import annotations
 
@@ -6,5 +6,10 @@ from alembic import context
 
 from trustcast.storage.tables import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
-context.run_migrations()
+if context.is_offline_mode():  # `make dbscripts`, which says for which database
+    context.configure(target_metadata=metadata, literal_binds=True, **context.config.attributes["script"])
+    with context.begin_transaction():
+        context.run_migrations()
+else:
+    context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+    context.run_migrations()

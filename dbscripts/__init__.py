@@ -1,0 +1,1 @@
+"""The SQL scripts in `apimgt/`, made from the migrations: `make dbscripts`."""

@@ -1,0 +1,8 @@
+"""`make dbscripts`: write every script anew."""
+
+from __future__ import annotations
+
+from dbscripts import scripts
+
+for name in scripts.SCRIPTS:
+    (scripts.FOLDER / f"{name}.sql").write_text(scripts.text(name), encoding="utf-8")
