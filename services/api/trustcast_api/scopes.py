@@ -22,6 +22,7 @@ ADD_CERTIFICATES: Final = frozenset(
 UPDATE_CERTIFICATES: Final = frozenset(
     {"apim:api_create", "apim:api_manage", "apim:ep_certificates_update", "apim:ep_certificates_manage"}
 )
+PUBLISHER_2_6: Final = frozenset({"apim:api_create"})
 READ_OPERATIONS: Final = READ_CERTIFICATES | ADD_CERTIFICATES | UPDATE_CERTIFICATES
 READ_APIS: Final = frozenset({"apim:api_view", "apim:api_create", "apim:api_manage"})
 WRITE_APIS: Final = frozenset({"apim:api_create", "apim:api_manage"})

@@ -56,8 +56,9 @@ class Settings(DatabaseSettings, BrokerSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=1, le=65535)
     admin_token_file: Path
-    gateways_file: Path  # JSON; see `app.enrol`
+    gateways_file: Path  # JSON; see `enrol_gateways`
     unregistered_endpoints: Unregistered = Unregistered.ALLOW
+    publisher_wait_seconds: float = Field(default=30, gt=0, le=3600)  # how long its faces wait for a verdict
     oidc_issuer: _Text | None = None
     oidc_audience: _Text | None = None
     oidc_algorithm: Algorithm | None = None

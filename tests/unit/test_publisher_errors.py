@@ -1,0 +1,78 @@
+"""Problems in the Publisher's envelope."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import pytest
+
+from trustcast_api import problems
+from trustcast_api.publisher import errors
+
+
+def test_error_has_their_members() -> None:
+    told = errors.of_problem(problems.problem(HTTPStatus.NOT_FOUND, "certificate_not_found", "There is none."))
+
+    assert told == {
+        "code": 404,
+        "message": "Not Found",
+        "description": "There is none.",
+        "moreInfo": "",
+        "error": [],
+    }
+
+
+@pytest.mark.parametrize("code", ["alias_exists", "alias_reserved", "certificate_exists", "endpoint_has_certificate"])
+def test_what_is_taken_exists_already(code: str) -> None:
+    told = errors.of_problem(problems.problem(HTTPStatus.CONFLICT, code, "It is taken."))
+
+    assert (told["code"], told["message"]) == (409, "Resource Already Exists")
+
+
+def test_another_conflict_is_one() -> None:
+    told = errors.of_problem(problems.problem(HTTPStatus.CONFLICT, "rotation_under_way", "A rotation is under way."))
+
+    assert (told["code"], told["message"]) == (409, "Conflict")
+
+
+def test_expired_certificate_is_told_by_the_text_that_clients_look_for() -> None:
+    told = errors.of_problem(problems.problem(HTTPStatus.BAD_REQUEST, "certificate_expired", "Upload its successor."))
+
+    assert told["description"] == "Certificate Expired. Upload its successor."
+
+
+def test_what_an_operation_finds_gone_is_not_found() -> None:
+    told = errors.of_problem(problems.problem(HTTPStatus.CONFLICT, "certificate_not_found", "It is gone."))
+
+    assert (told["code"], told["message"]) == (404, "Not Found")
+
+
+def test_several_faults_are_listed_and_one_is_not() -> None:
+    faults: list[dict[str, str | None]] = [
+        {"field": "alias", "code": "alias_invalid", "detail": "No."},
+        {"field": "endpoint", "code": "endpoint_scheme", "detail": "Not that either."},
+    ]
+
+    one = errors.of_problem(problems.problem(HTTPStatus.BAD_REQUEST, "alias_invalid", "No.", faults[:1]))
+    two = errors.of_problem(problems.problem(HTTPStatus.BAD_REQUEST, "invalid_request", "Several.", faults))
+
+    assert (one["description"], one["error"]) == ("No.", [])
+    assert two["description"] == "alias: No. endpoint: Not that either."
+    assert two["error"] == [
+        {"code": "alias_invalid", "message": "alias: No."},
+        {"code": "endpoint_scheme", "message": "endpoint: Not that either."},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "theirs"),
+    [
+        ("/api/am/publisher", True),
+        ("/api/am/publisher/v9/anything", True),
+        ("/api/am/publishers", False),
+        ("/v1/certificates", False),
+        ("/", False),
+    ],
+)
+def test_the_form_is_theirs_under_their_addresses_only(path: str, theirs: bool) -> None:
+    assert errors.covers(path) is theirs
