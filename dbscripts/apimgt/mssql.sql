@@ -324,7 +324,11 @@ CREATE INDEX ix_am_certificate_metadata_fingerprint ON AM_CERTIFICATE_METADATA (
 
 GO
 
-CREATE INDEX ix_am_certificate_metadata_not_after ON AM_CERTIFICATE_METADATA (NOT_AFTER);
+CREATE INDEX ix_am_certificate_metadata_not_after ON AM_CERTIFICATE_METADATA (TENANT_ID, NOT_AFTER);
+
+GO
+
+CREATE INDEX ix_am_certificate_metadata_expiry ON AM_CERTIFICATE_METADATA (EXPIRY_ANNOUNCED, NOT_AFTER);
 
 GO
 
@@ -358,6 +362,10 @@ CREATE TABLE idempotency_key (
     created_at DATETIMEOFFSET NOT NULL,
     PRIMARY KEY NONCLUSTERED (tenant_id, principal, [key])
 );
+
+GO
+
+CREATE INDEX ix_idempotency_key_created_at ON idempotency_key (created_at);
 
 GO
 

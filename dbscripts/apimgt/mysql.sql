@@ -252,7 +252,9 @@ CREATE INDEX ix_am_certificate_metadata_endpoint ON AM_CERTIFICATE_METADATA (TEN
 
 CREATE INDEX ix_am_certificate_metadata_fingerprint ON AM_CERTIFICATE_METADATA (TENANT_ID, FINGERPRINT_SHA256);
 
-CREATE INDEX ix_am_certificate_metadata_not_after ON AM_CERTIFICATE_METADATA (NOT_AFTER);
+CREATE INDEX ix_am_certificate_metadata_not_after ON AM_CERTIFICATE_METADATA (TENANT_ID, NOT_AFTER);
+
+CREATE INDEX ix_am_certificate_metadata_expiry ON AM_CERTIFICATE_METADATA (EXPIRY_ANNOUNCED, NOT_AFTER);
 
 CREATE TABLE gateway_report (
     id BIGINT NOT NULL AUTO_INCREMENT,
@@ -280,6 +282,8 @@ CREATE TABLE idempotency_key (
     created_at DATETIME(6) NOT NULL,
     PRIMARY KEY (tenant_id, principal, `key`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+
+CREATE INDEX ix_idempotency_key_created_at ON idempotency_key (created_at);
 
 CREATE TABLE operation_generation (
     operation VARCHAR(36) NOT NULL,

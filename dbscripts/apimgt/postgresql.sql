@@ -255,7 +255,9 @@ CREATE INDEX ix_am_certificate_metadata_endpoint ON AM_CERTIFICATE_METADATA (TEN
 
 CREATE INDEX ix_am_certificate_metadata_fingerprint ON AM_CERTIFICATE_METADATA (TENANT_ID, FINGERPRINT_SHA256);
 
-CREATE INDEX ix_am_certificate_metadata_not_after ON AM_CERTIFICATE_METADATA (NOT_AFTER);
+CREATE INDEX ix_am_certificate_metadata_not_after ON AM_CERTIFICATE_METADATA (TENANT_ID, NOT_AFTER);
+
+CREATE INDEX ix_am_certificate_metadata_expiry ON AM_CERTIFICATE_METADATA (EXPIRY_ANNOUNCED, NOT_AFTER);
 
 CREATE TABLE gateway_report (
     id BIGSERIAL NOT NULL,
@@ -283,6 +285,8 @@ CREATE TABLE idempotency_key (
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     PRIMARY KEY (tenant_id, principal, key)
 );
+
+CREATE INDEX ix_idempotency_key_created_at ON idempotency_key (created_at);
 
 CREATE TABLE operation_generation (
     operation VARCHAR(36) NOT NULL,

@@ -115,4 +115,4 @@ def test_many_clients_at_once_lose_nothing(database: Database) -> None:
     assert len(ids) == 40
     assert len(pipeline.trusted()) == 40
     with database.reading() as transaction:
-        assert audit.verify(transaction) == 80
+        assert audit.verify(transaction).sequence == 80

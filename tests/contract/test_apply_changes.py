@@ -282,7 +282,7 @@ def test_every_step_is_in_the_audit_chain(database: Database) -> None:
     pipeline.run()
 
     with database.reading() as transaction:
-        assert audit.verify(transaction) == 4
+        assert audit.verify(transaction).sequence == 4
         actions = transaction.execute(select(audit_event.c.action).order_by(audit_event.c.sequence)).scalars().all()
     assert sorted(actions) == ["operation.accepted", "operation.accepted", "operation.applied", "operation.rejected"]
 

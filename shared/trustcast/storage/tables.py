@@ -234,7 +234,8 @@ certificate = Table(
     Column(_wso2("EXPIRY_ANNOUNCED"), Integer, key="expiry_announced"),  # days before the end that were announced last
     Index("ix_am_certificate_metadata_endpoint", "tenant_id", "endpoint"),
     Index("ix_am_certificate_metadata_fingerprint", "tenant_id", "fingerprint_sha256"),
-    Index("ix_am_certificate_metadata_not_after", "not_after"),
+    Index("ix_am_certificate_metadata_not_after", "tenant_id", "not_after"),
+    Index("ix_am_certificate_metadata_expiry", "expiry_announced", "not_after"),
 )
 
 # The names inside each trusted certificate, lower-case; a wildcard as it stands there (`*.example.com`).
@@ -304,7 +305,7 @@ idempotency_key = Table(
     Column("key", String(255), primary_key=True),
     Column("request_sha256", String(64), nullable=False),
     Column("answer", JSON, nullable=False),  # {operation} or {status, headers, body}
-    Column("created_at", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False, index=True),
 )
 
 audit_event = Table(

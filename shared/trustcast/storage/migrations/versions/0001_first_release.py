@@ -299,7 +299,16 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
-        "ix_am_certificate_metadata_not_after", wso2("AM_CERTIFICATE_METADATA"), [wso2("NOT_AFTER")], unique=False
+        "ix_am_certificate_metadata_not_after",
+        wso2("AM_CERTIFICATE_METADATA"),
+        [wso2("TENANT_ID"), wso2("NOT_AFTER")],
+        unique=False,
+    )
+    op.create_index(
+        "ix_am_certificate_metadata_expiry",
+        wso2("AM_CERTIFICATE_METADATA"),
+        [wso2("EXPIRY_ANNOUNCED"), wso2("NOT_AFTER")],
+        unique=False,
     )
     op.create_table(
         "gateway_report",
@@ -333,6 +342,7 @@ def upgrade() -> None:
         sa.Column("created_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "principal", "key"),
     )
+    op.create_index("ix_idempotency_key_created_at", "idempotency_key", ["created_at"], unique=False)
     op.create_table(
         "operation_generation",
         sa.Column("operation", sa.String(length=36), nullable=False),
