@@ -277,9 +277,10 @@ def test_each_status_finds_those_that_say_they_have_it(fresh_api: ServedApi) -> 
     )
     everything = fresh_api.ask("GET", "/v1/certificates").json()["certificates"]
 
-    found = {status: aliases(fresh_api.ask("GET", f"/v1/certificates?status={status}")) for status in Status}
+    trusted = set(Status) - {Status.PENDING}
+    found = {status: aliases(fresh_api.ask("GET", f"/v1/certificates?status={status}")) for status in trusted}
 
-    assert found == {status: [one["alias"] for one in everything if one["status"] == status.value] for status in Status}
+    assert found == {status: [one["alias"] for one in everything if one["status"] == status.value] for status in trusted}
     assert sum(map(len, found.values())) == 9
     assert all(found.values())
 

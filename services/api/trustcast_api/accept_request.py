@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import IntegrityError
 
 from trustcast.domain.messages import OperationAccepted
-from trustcast.storage import audit, blobs, certificates, idempotency, operations, outbox
+from trustcast.storage import audit, blobs, idempotency, operations, outbox
 from trustcast.storage.operations import Kind, Operation
-from trustcast_api import once
+from trustcast_api import once, scopes
+from trustcast_api.complete_request import complete
+from trustcast_api.problems import ForbiddenError
+from trustcast_api.settings import Unregistered
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from sqlalchemy import Connection
 
     from trustcast.storage.session import Database
     from trustcast_api.principal import Principal
@@ -26,42 +27,74 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request that passed the door: `endpoint` in normal form, `certificate` in DER, neither for a delete."""
+    """A request that passed the door: `certificate` in DER, `endpoint` in normal form, neither for a delete.
+
+    A replace and all that has a `rotation` get their endpoint, and the end of a rotation its certificate, when they
+    are written down. `if_match`, `rotation` and `force` are an operation's (see `Operation`); a delete with `rotation`
+    calls off the rotation of that alias key.
+    """
 
     kind: Kind
     alias: str
     endpoint: str | None = None
     certificate: bytes | None = None
     ca: bool = False
+    accept_expired: bool = False
+    force: bool = False
+    if_match: str | None = None
+    rotation: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """The alias by which it is decided who may ask for this: in a rotation the old certificate's."""
+        return self.alias if self.rotation is None or self.kind is Kind.REPLACE else self.rotation
 
     def sha256(self) -> str:
-        """Hash what is asked for, so that an Idempotency-Key can tell the same request from another."""
-        content = hashlib.sha256(self.certificate or b"").hexdigest()
-        asked = [self.kind, self.alias, self.endpoint, content, self.ca]
-        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+        """Hash all that is asked for, so that an Idempotency-Key can tell the same request from another."""
+        asked = asdict(self) | {"certificate": hashlib.sha256(self.certificate or b"").hexdigest()}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def accept_request(
-    database: Database, request: Request, *, who: Principal, idempotency_key: str | None, at: datetime
+    database: Database,
+    request: Request,
+    *,
+    who: Principal,
+    idempotency_key: str | None,
+    at: datetime,
+    unregistered: Unregistered = Unregistered.ALLOW,
 ) -> Operation:
     """Return the operation that the request became, or became when it was sent before with the same key.
 
-    Raises `NotFound` for a delete of an alias that is neither trusted nor on its way, `KeyReusedError`, `Unavailable`.
+    `unregistered` says what becomes of endpoints that no API calls. Raises `ForbiddenError`, `KeyReusedError`,
+    `Unavailable`, and what `complete` raises.
     """
+    _check_allowed(request, who)
     try:
-        return _accept(database, request, who, idempotency_key, at)
+        return _accept(database, request, who, idempotency_key, at, unregistered)
     except IntegrityError:
         # A twin with the same key committed between our look and our insert: now it is there to be found.
-        return _accept(database, request, who, idempotency_key, at)
+        return _accept(database, request, who, idempotency_key, at, unregistered)
 
 
-def _accept(database: Database, request: Request, who: Principal, key: str | None, at: datetime) -> Operation:
+def _check_allowed(request: Request, who: Principal) -> None:
+    if not who.may_name(request.owner):
+        prefixes = ", ".join(who.alias_prefixes or ()) or "none"
+        raise ForbiddenError(
+            "alias_not_allowed", f"This token may change certificates whose alias starts with: {prefixes}."
+        )
+    if request.accept_expired and not who.holds(scopes.ADMINISTER):
+        raise ForbiddenError("accept_expired_not_allowed", "Only an administrator has expired certificates trusted.")
+
+
+def _accept(
+    database: Database, request: Request, who: Principal, key: str | None, at: datetime, unregistered: Unregistered
+) -> Operation:
     use = once.use_of(who, key, request.sha256())
     with database.writing() as transaction:
         if use is not None and (earlier := idempotency.earlier(transaction, use)) is not None:
             return operations.get(transaction, who.tenant_id, earlier["operation"])
-        if request.kind is Kind.DELETE:
-            _check_there_is_one(transaction, who.tenant_id, request.alias.lower())
+        request = complete(transaction, request, tenant_id=who.tenant_id, unregistered=unregistered)
         operation = _operation(request, who, at)
         audit.append(transaction, [_audited(operation, who)], at=at)
         if request.certificate is not None:
@@ -74,11 +107,6 @@ def _accept(database: Database, request: Request, who: Principal, key: str | Non
     return operation
 
 
-def _check_there_is_one(transaction: Connection, tenant_id: int, alias_key: str) -> None:
-    if not operations.pending_alias(transaction, tenant_id, alias_key):
-        certificates.get(transaction, tenant_id, alias_key)
-
-
 def _operation(request: Request, who: Principal, at: datetime) -> Operation:
     sha256 = hashlib.sha256(request.certificate).hexdigest() if request.certificate is not None else None
     return Operation(
@@ -87,6 +115,10 @@ def _operation(request: Request, who: Principal, at: datetime) -> Operation:
         alias=request.alias,
         endpoint=request.endpoint,
         ca=request.ca,
+        accept_expired=request.accept_expired,
+        force=request.force,
+        if_match=request.if_match,
+        rotation=request.rotation,
         certificate=sha256,
         fingerprint_sha256=sha256,
         requested_by=who.name,

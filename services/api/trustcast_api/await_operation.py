@@ -26,7 +26,13 @@ _LOOK_EVERY_SECONDS = 0.02
 async def accept(here: Context, request: Request, *, who: Principal, idempotency_key: str | None = None) -> Operation:
     """Write the request down, have the worker woken, and return the operation. Raises what `accept_request` raises."""
     operation = await run_in_threadpool(
-        accept_request, here.database, request, who=who, idempotency_key=idempotency_key, at=here.now()
+        accept_request,
+        here.database,
+        request,
+        who=who,
+        idempotency_key=idempotency_key,
+        at=here.now(),
+        unregistered=here.settings.unregistered_endpoints,
     )
     here.drainer.wake()
     log.info("accepted", operation=operation.id, kind=operation.kind, requested_by=who.name)

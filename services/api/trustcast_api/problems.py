@@ -10,8 +10,17 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from trustcast.domain.errors import Conflict, NotFound, Rejected, RejectedMany, TrustcastError, Unavailable
+from trustcast.domain.errors import (
+    Conflict,
+    NotFound,
+    PreconditionFailed,
+    Rejected,
+    RejectedMany,
+    TrustcastError,
+    Unavailable,
+)
 from trustcast.storage.idempotency import KeyReusedError
+from trustcast_api.publisher.errors import for_the_face
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,18 +42,36 @@ class UnsupportedMediaError(Rejected):
     """The body is of a kind that this route does not read."""
 
 
+class NotAcceptableError(Rejected):
+    """No form that the client takes (`Accept`) is one that there is."""
+
+
+class HinderedError(Conflict):
+    """A conflict that lists what stands in the way: `members` extend the problem (RFC 9457, 3.2)."""
+
+    def __init__(self, code: str, detail: str, *, members: Mapping[str, Any]) -> None:
+        super().__init__(code, detail)
+        self.members = dict(members)
+
+
 STATUS_OF: dict[type[TrustcastError], HTTPStatus] = {
     Rejected: HTTPStatus.BAD_REQUEST,
     UnsupportedMediaError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    NotAcceptableError: HTTPStatus.NOT_ACCEPTABLE,
     KeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
     ForbiddenError: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
+    PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 # What an ended operation's problem says of its kind.
-_STATUS_OF_KIND = {"Conflict": HTTPStatus.CONFLICT, "Failed": HTTPStatus.SERVICE_UNAVAILABLE}
+_STATUS_OF_KIND = {
+    "Conflict": HTTPStatus.CONFLICT,
+    "PreconditionFailed": HTTPStatus.PRECONDITION_FAILED,
+    "Failed": HTTPStatus.SERVICE_UNAVAILABLE,
+}
 _HEADERS_OF = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "2"},
@@ -90,11 +117,17 @@ def answer(body: dict[str, Any], headers: Mapping[str, str] | None = None) -> JS
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error with a problem; what nobody expected is a 500 without detail, and a line in the log."""
-    app.add_exception_handler(TrustcastError, _ours)
-    app.add_exception_handler(HTTPException, _of_http)
-    app.add_exception_handler(RequestValidationError, _of_validation)
-    app.add_exception_handler(Exception, _unexpected)
+    """Answer every error with a problem; what nobody expected is a 500 without detail, and a line in the log.
+
+    Under the Publisher's addresses the problem is told in the Publisher's form.
+    """
+    for kind, handle in (
+        (TrustcastError, _ours),
+        (HTTPException, _of_http),
+        (RequestValidationError, _of_validation),
+        (Exception, _unexpected),
+    ):
+        app.add_exception_handler(kind, for_the_face(handle))
 
 
 def _ours(_request: Request, error: Exception) -> JSONResponse:
@@ -106,7 +139,8 @@ def _ours(_request: Request, error: Exception) -> JSONResponse:
         log.warning("unavailable", code=error.code, detail=error.detail)
     several = error.errors if isinstance(error, RejectedMany) else (error,)
     errors = _field_errors([(one.field, one.code, one.detail) for one in several])
-    return answer(problem(status, error.code, error.detail, errors))
+    members = error.members if isinstance(error, HinderedError) else {}
+    return answer(problem(status, error.code, error.detail, errors) | members)
 
 
 def _field_errors(facts: Sequence[tuple[str | None, str, str]]) -> list[dict[str, str | None]]:

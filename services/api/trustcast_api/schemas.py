@@ -1,25 +1,21 @@
-"""What the api says, as JSON: pydantic models and how rows become them. Times are RFC 3339, UTC, milliseconds."""
+"""What the api says, as JSON: pydantic models and how rows become them. Times are RFC 3339, UTC, milliseconds.
+
+The larger families have files of their own, `schemas_of_….py`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, PlainSerializer, StringConstraints
 
-from trustcast.domain.certificate import Certificate
 from trustcast.storage.gateways import Phase
-from trustcast.storage.operations import Kind, State
-from trustcast_api import problems
-from trustcast_api.list_certificates import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from trustcast.storage.certificates import TrustedCertificate
-    from trustcast.storage.gateways import Arrival, GatewayStatus
-    from trustcast.storage.operations import Operation
+    from trustcast.storage.gateways import GatewayStatus
     from trustcast.storage.truststores import Status
 
 
@@ -47,108 +43,6 @@ class WarningBody(BaseModel):
 
     code: str
     detail: str
-
-
-class GatewayArrival(BaseModel):
-    """A gateway that has an operation's generation, and since when; or that fails, and why."""
-
-    name: str
-    environment: str
-    generation: int
-    phase: str
-    at: Time
-    code: str | None
-    detail: str | None
-
-
-class OperationBody(BaseModel):
-    """A request and its fate."""
-
-    id: str
-    kind: Kind
-    state: State
-    alias: str
-    endpoint: str | None
-    problem: dict[str, Any] | None
-    warnings: list[WarningBody]
-    generations: dict[str, int]
-    converged: bool
-    gateways: list[GatewayArrival]
-    accepted_at: Time
-    validated_at: Time | None
-    applied_at: Time | None
-    converged_at: Time | None
-    requested_by: str
-
-    @classmethod
-    def of(cls, one: Operation, generations: Mapping[str, int], arrivals: Sequence[Arrival]) -> OperationBody:
-        """Tell an operation's story."""
-        return cls(
-            id=one.id,
-            kind=one.kind,
-            state=one.state,
-            alias=one.alias,
-            endpoint=one.endpoint,
-            problem=problems.of_operation(one.problem) if one.problem else None,
-            warnings=[WarningBody.model_validate(warning) for warning in one.warnings],
-            generations=dict(generations),
-            converged=one.converged_at is not None,
-            gateways=[GatewayArrival.model_validate(asdict(at)) for at in arrivals],
-            accepted_at=one.accepted_at,
-            validated_at=one.validated_at,
-            applied_at=one.applied_at,
-            converged_at=one.converged_at,
-            requested_by=one.requested_by,
-        )
-
-
-class CertificateBody(BaseModel):
-    """A trusted certificate; what it says of itself is read from its bytes."""
-
-    alias: str
-    endpoint: str
-    status: str
-    fingerprint_sha256: str
-    subject: str
-    issuer: str
-    names: list[str]
-    not_before: Time
-    not_after: Time
-    is_ca: bool
-    self_signed: bool
-    warnings: list[WarningBody]
-    environments: list[str]
-    operation: str
-
-    @classmethod
-    def of(cls, one: TrustedCertificate, *, environments: list[str], at: datetime) -> CertificateBody:
-        """Describe a certificate as it stands at `at`."""
-        read = Certificate.parse(one.certificate)
-        return cls(
-            alias=one.alias,
-            endpoint=one.endpoint,
-            status=status_of(one.not_before, one.not_after, at=at),
-            fingerprint_sha256=read.fingerprint_sha256,
-            subject=read.subject,
-            issuer=read.issuer,
-            names=list(read.names),
-            not_before=read.not_before,
-            not_after=read.not_after,
-            is_ca=read.is_ca,
-            self_signed=read.self_signed,
-            warnings=[WarningBody.model_validate(warning) for warning in one.warnings],
-            environments=environments,
-            operation=one.operation,
-        )
-
-
-class CertificatePage(BaseModel):
-    """One page of certificates by alias; `total` counts all that match."""
-
-    certificates: list[CertificateBody]
-    total: int
-    limit: int
-    offset: int
 
 
 class EntryBody(BaseModel):

@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from trustcast_api.routes import certificates, environments, gateways, health, operations, tokens
+from trustcast_api.routes import (
+    apis,
+    certificates,
+    environments,
+    gateways,
+    health,
+    operations,
+    rotations,
+    tenants,
+    tokens,
+)
 
-ALL = (certificates.router, operations.router, environments.router, gateways.router, tokens.router, health.router)
+ALL = (
+    certificates.router,
+    rotations.router,
+    operations.router,
+    apis.router,
+    environments.router,
+    gateways.router,
+    tenants.router,
+    tokens.router,
+    health.router,
+)

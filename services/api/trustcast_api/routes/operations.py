@@ -5,40 +5,72 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain.errors import Unavailable
-from trustcast.storage import gateways, operations
-from trustcast.storage.operations import Kind, Operation, State
+from trustcast.storage.operations import Kind, State
 from trustcast_api import problems, scopes
+from trustcast_api.accept_request import Request
 from trustcast_api.app_context import Context, context
 from trustcast_api.auth import holding
-from trustcast_api.await_operation import ended
+from trustcast_api.await_operation import accept, ended
+from trustcast_api.list_operations import Filters, list_operations
 from trustcast_api.principal import Principal
-from trustcast_api.schemas import Name, OperationBody
+from trustcast_api.read_operation import read_operation
+from trustcast_api.schemas import Name
+from trustcast_api.schemas_of_operations import OperationBody, OperationPage, OperationSummary
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"])
 
 LONGEST_WAIT_SECONDS = 60
 _WAIT = re.compile(r"(?:^|[\s,;])wait=(\d{1,6})(?:$|[\s,;])")
+Prefer = Annotated[str, Header(max_length=255)]
+Here = Annotated[Context, Depends(context)]
+Reader = Annotated[Principal, Depends(holding(scopes.READ_OPERATIONS))]
+# What a route that mutates says of its answers in the OpenAPI document.
+ACCEPTED: dict[int | str, dict[str, Any]] = {
+    200: {"model": OperationBody, "description": "With `Prefer: wait=N`: it has been applied."},
+    202: {"model": OperationBody, "description": "Accepted; `Location` names the operation."},
+}
+ADDED = ACCEPTED | {201: {"model": OperationBody, "description": "With `Prefer: wait=N`: it is trusted now."}}
+del ADDED[200]
+
+
+@router.get("")
+def look(
+    who: Reader,
+    here: Here,
+    state: State | None = None,
+    kind: Kind | None = None,
+    alias: Name | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+) -> OperationPage:
+    """List requests, the newest first; GET one of them also tells what its gateways report."""
+    filters = Filters(state=state, kind=kind, alias=alias)
+    found = list_operations(here.database, who.tenant_id, filters, limit=limit, offset=offset)
+    bodies = [OperationSummary.of(one, found.generations[one.id]) for one in found.operations]
+    return OperationPage(operations=bodies, total=found.total, limit=limit, offset=offset)
 
 
 @router.get("/{id}")
-def look_at(
-    id: Name,  # noqa: A002 - the name in the contract
-    who: Annotated[Principal, Depends(holding(scopes.READ_OPERATIONS))],
-    here: Annotated[Context, Depends(context)],
-) -> OperationBody:
+def look_at(id: Name, who: Reader, here: Here) -> OperationBody:  # noqa: A002 - the name in the contract
     """Tell one operation's story."""
-    return _body(here, who.tenant_id, id)
+    return _body(here, who, id)
 
 
-async def answer_with_operation(here: Context, operation: Operation, prefer: str) -> Response:
-    """Answer 202 at once; with `Prefer: wait=N` wait for the end and answer 201 (200 for a delete) or the problem."""
+async def answer_with_operation(
+    here: Context, wanted: Request, *, who: Principal, key: str | None, prefer: str
+) -> Response:
+    """Accept what is asked for and answer 202 at once; with `Prefer: wait=N` wait for the end.
+
+    The end is 201, 200 for what adds nothing, or the problem.
+    """
+    operation = await accept(here, wanted, who=who, idempotency_key=key)
     headers = {"Location": f"/v1/operations/{operation.id}"}
     body, wait = OperationBody.of(operation, {}, []), _WAIT.search(prefer)
     if wait:
@@ -47,9 +79,9 @@ async def answer_with_operation(here: Context, operation: Operation, prefer: str
         # What was accepted stays accepted, even if the database is away when we look how it went.
         with contextlib.suppress(Unavailable):
             await ended(here, operation, seconds=seconds)
-            body = await run_in_threadpool(_body, here, operation.tenant_id, operation.id)
+            body = await run_in_threadpool(_body, here, who, operation.id)
     elif operation.state is not State.RECEIVED:
-        body = await run_in_threadpool(_body, here, operation.tenant_id, operation.id)
+        body = await run_in_threadpool(_body, here, who, operation.id)
     return _answer(body, headers, waited=wait is not None)
 
 
@@ -62,8 +94,6 @@ def _answer(body: OperationBody, headers: Mapping[str, str], *, waited: bool) ->
     return JSONResponse(body.model_dump(mode="json"), status, headers)
 
 
-def _body(here: Context, tenant_id: int, id: str) -> OperationBody:  # noqa: A002
-    with here.database.reading() as transaction:
-        operation = operations.get(transaction, tenant_id, id)
-        told = [*gateways.arrivals(transaction, id), *gateways.kept_back(transaction, id)]
-        return OperationBody.of(operation, operations.generations(transaction, id), told)
+def _body(here: Context, who: Principal, id: str) -> OperationBody:  # noqa: A002
+    story = read_operation(here.database, who, id)
+    return OperationBody.of(story.operation, story.generations, story.gateways)

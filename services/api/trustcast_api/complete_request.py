@@ -1,0 +1,169 @@
+"""Hold a request against what is trusted now: refuse what is certain to fail, add what it takes over.
+
+Certain is little: what is on its way may change what is trusted before this request's turn comes. The last word is
+spoken where changes are applied.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from trustcast.domain import alias as aliases
+from trustcast.domain.errors import Conflict, NotFound, PreconditionFailed, Rejected
+from trustcast.domain.published_api import SUPPORTED_TYPES
+from trustcast.storage import apis, certificates, operations, presence, uses
+from trustcast.storage.operations import Kind
+from trustcast_api.problems import HinderedError
+from trustcast_api.settings import Unregistered
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from trustcast.storage.certificates import TrustedCertificate
+    from trustcast_api.accept_request import Request
+
+_BRINGING = (Kind.ADD, Kind.REPLACE)
+
+
+def complete(transaction: Connection, request: Request, *, tenant_id: int, unregistered: Unregistered) -> Request:
+    """Return the request with the endpoint and certificate that it takes over from what is trusted.
+
+    Raises `NotFound` for what is neither trusted nor on its way, `PreconditionFailed`, and `Conflict` with the codes
+    `certificate_in_use`, `rotation_not_converged`, `endpoint_type_unsupported` and `endpoint_not_registered`.
+    """
+    match request.kind, request.rotation:
+        case Kind.ADD, None:
+            _check_endpoint(transaction, request, tenant_id, unregistered)
+            return request
+        case Kind.ADD, str(base):
+            old = _Known(transaction, tenant_id, base)
+            alias, endpoint = old.alias_and_endpoint()
+            return replace(request, alias=aliases.following(alias), endpoint=endpoint)
+        case Kind.REPLACE, None:
+            known = _Known(transaction, tenant_id, request.alias.lower())
+            known.check_match(request.if_match)
+            alias, endpoint = known.alias_and_endpoint()
+            return replace(request, alias=alias, endpoint=endpoint)
+        case Kind.REPLACE, _:
+            return _with_next(transaction, request, tenant_id)
+        case _, None:
+            _check_delete(transaction, request, tenant_id)
+            return request
+        case _:
+            _check_rotation(transaction, request, tenant_id)
+            return request
+
+
+class _Known:
+    """What is known of an alias: what is on its way to change it, and what is trusted."""
+
+    def __init__(self, transaction: Connection, tenant_id: int, alias_key: str) -> None:
+        self._transaction, self._of = transaction, (tenant_id, alias_key)
+        # Looked at before what is trusted: what is applied between the two looks is seen as trusted, and not missed.
+        self.pending = operations.pending(transaction, tenant_id, alias_key)
+        self.coming = [one for one in self.pending if one.kind in _BRINGING and one.alias_key == alias_key]
+
+    def trusted(self) -> TrustedCertificate:
+        """Raises `NotFound("certificate_not_found")`."""
+        return certificates.get(self._transaction, *self._of)
+
+    def alias_and_endpoint(self) -> tuple[str, str]:
+        """Return both as they will stand when all that is on its way has been applied."""
+        if self.coming:
+            return self.coming[-1].alias, self.coming[-1].endpoint or ""
+        trusted = self.trusted()
+        return trusted.alias, trusted.endpoint
+
+    def comes_beside(self, base: str) -> bool:
+        """Tell whether a rotation of `base` (an alias key) is on its way to begin."""
+        return any(one.kind is Kind.ADD and one.rotation == base for one in self.pending)
+
+    def check_match(self, if_match: str | None) -> None:
+        if if_match is None or self.pending:
+            return
+        if self.trusted().fingerprint_sha256 != if_match:
+            raise PreconditionFailed(
+                "precondition_failed",
+                "Another certificate is trusted under this alias than the one that If-Match names; look again.",
+                field="If-Match",
+            )
+
+
+def _check_endpoint(transaction: Connection, request: Request, tenant_id: int, unregistered: Unregistered) -> None:
+    types = apis.types_at(transaction, tenant_id, request.endpoint or "")
+    if types and not types & SUPPORTED_TYPES:
+        raise Conflict(
+            "endpoint_type_unsupported",
+            "Only APIs of other types call this endpoint; certificates are for endpoints of HTTP/REST and HTTP/SOAP.",
+            field="endpoint",
+        )
+    if not types and unregistered is Unregistered.REFUSE:
+        raise Conflict(
+            "endpoint_not_registered",
+            "No API calls this endpoint; register the API first, or set TRUSTCAST_UNREGISTERED_ENDPOINTS=allow.",
+            field="endpoint",
+        )
+
+
+def _check_delete(transaction: Connection, request: Request, tenant_id: int) -> None:
+    known = _Known(transaction, tenant_id, request.alias.lower())
+    known.check_match(request.if_match)
+    if not known.coming:
+        known.trusted()
+    # What is on its way may cover the uses that would end.
+    if request.force or operations.any_pending(transaction, tenant_id, kinds=_BRINGING):
+        return
+    ending = uses.uncovered(transaction, tenant_id, request.alias.lower())
+    if ending:
+        raise HinderedError(
+            "certificate_in_use",
+            "APIs need this certificate and no other covers them; they are listed under users. "
+            "Add another for them first, or delete with force=true.",
+            members={"users": [asdict(one) for one in ending]},
+        )
+
+
+def _check_rotation(transaction: Connection, request: Request, tenant_id: int) -> None:
+    """The next certificate, trusted or on its way, is one that the base alias' rotation brought."""
+    base = request.rotation or ""
+    if not _Known(transaction, tenant_id, request.alias.lower()).comes_beside(base):
+        successor(transaction, tenant_id, base)
+
+
+def _with_next(transaction: Connection, request: Request, tenant_id: int) -> Request:
+    """The certificate of the next alias takes the old one's place, judged as it was when it came."""
+    base, following = request.alias.lower(), request.rotation or ""
+    if _Known(transaction, tenant_id, following).comes_beside(base):
+        raise Conflict("rotation_not_converged", "The next certificate is on its way; no gateway has it yet.")
+    new = successor(transaction, tenant_id, base)
+    lacking = [one for one in presence.of_certificate(transaction, new) if not one.has_it]
+    if lacking:
+        raise HinderedError(
+            "rotation_not_converged",
+            f"Gateways that do not have the next certificate yet: {', '.join(one.name for one in lacking)}.",
+            members={"gateways": [{"name": one.name, "environment": one.environment} for one in lacking]},
+        )
+    put = operations.get(transaction, tenant_id, new.operation)
+    alias, endpoint = _Known(transaction, tenant_id, base).alias_and_endpoint()
+    return replace(
+        request,
+        alias=alias,
+        endpoint=endpoint,
+        certificate=new.certificate,
+        ca=put.ca,
+        accept_expired=put.accept_expired,
+    )
+
+
+def successor(transaction: Connection, tenant_id: int, base: str) -> TrustedCertificate:
+    """Return the certificate that is to take the place of the one with the alias key `base`.
+
+    Raises `NotFound("rotation_not_found")`.
+    """
+    with contextlib.suppress(NotFound, Rejected):  # no such certificate, and no such alias
+        found = certificates.get(transaction, tenant_id, aliases.following(base))
+        if found.rotates == base:
+            return found
+    raise NotFound("rotation_not_found", "No rotation of a certificate with this alias is under way.")

@@ -1,0 +1,45 @@
+"""Describe certificates as clients read them: what their bytes say, their status now, and where they go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trustcast.domain import alias as aliases
+from trustcast.storage import certificates, routing
+from trustcast_api.list_certificates import Status, status_of
+from trustcast_api.schemas_of_certificates import CertificateBody
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from trustcast.storage.certificates import TrustedCertificate
+    from trustcast.storage.session import Database
+
+
+def describe(database: Database, tenant_id: int, alias: str, *, at: datetime) -> CertificateBody:
+    """Return one trusted certificate as it stands at `at`. Raises `NotFound("certificate_not_found")`."""
+    with database.reading() as transaction:
+        one = certificates.get(transaction, tenant_id, aliases.key(alias))
+        return _bodies(transaction, tenant_id, [one], None, at)[0]
+
+
+def describe_page(
+    database: Database, tenant_id: int, found: Sequence[TrustedCertificate], *, status: Status | None, at: datetime
+) -> list[CertificateBody]:
+    """Return a page of `list_certificates` that was asked for with `status`."""
+    with database.reading() as transaction:
+        return _bodies(transaction, tenant_id, found, status, at)
+
+
+def _bodies(
+    transaction: Connection, tenant_id: int, found: Sequence[TrustedCertificate], asked: Status | None, at: datetime
+) -> list[CertificateBody]:
+    reach = routing.environments_of(transaction, tenant_id, [one.endpoint for one in found])
+
+    def status(one: TrustedCertificate) -> Status:
+        return Status.PENDING if asked is Status.PENDING else status_of(one.not_before, one.not_after, at=at)
+
+    return [CertificateBody.of(one, status=status(one), environments=sorted(reach[one.endpoint])) for one in found]

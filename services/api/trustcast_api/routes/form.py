@@ -1,0 +1,72 @@
+"""Read the multipart form of an upload: each field once, none that is unknown, text as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.datastructures import UploadFile
+
+from trustcast.domain.errors import Rejected
+from trustcast_api.problems import UnsupportedMediaError
+from trustcast_api.read_upload import Upload
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastapi import Request
+
+CONTENT = ("certificate", "ca", "accept_expired")
+NEW = ("alias", "endpoint", *CONTENT)
+
+_DESCRIBED = {
+    "alias": {"type": "string", "minLength": 1, "maxLength": 255, "description": "Unique; compared without case."},
+    "endpoint": {"type": "string", "maxLength": 255, "description": "The backend's https URL; the path is ignored."},
+    "certificate": {"type": "string", "format": "binary", "description": "One X.509 certificate, PEM or DER."},
+    "ca": {"enum": ["true", "false"], "description": "Trust what this certification authority signs."},
+    "accept_expired": {"enum": ["true", "false"], "description": "Let an expired one pass; administrators only."},
+}
+_EXAMPLE = {
+    "alias": "billing",
+    "endpoint": "https://billing.example:8443",
+    "certificate": "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n",
+}
+
+
+async def read(request: Request, fields: Sequence[str]) -> Upload:
+    """Return what was sent of `fields`. Raises `UnsupportedMediaError` and `Rejected`."""
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise UnsupportedMediaError("content_type", f"Send the fields {_named(fields)} as multipart/form-data.")
+    try:
+        given = await _given(request, fields)
+        if isinstance(given.get("certificate"), str):
+            given["certificate"] = given["certificate"].encode()
+    except UnicodeError:
+        raise Rejected("charset", "Send the fields in UTF-8.") from None
+    for name, value in given.items():
+        if name != "certificate" and isinstance(value, bytes):
+            raise Rejected("field_invalid", "Send this field as text, not as a file.", field=name)
+    return Upload(**given)
+
+
+def documented(fields: Sequence[str]) -> dict[str, Any]:
+    """Return what the OpenAPI document says of a body with these fields."""
+    required = [name for name in fields if name in _EXAMPLE]
+    schema = {"type": "object", "required": required, "properties": {name: _DESCRIBED[name] for name in fields}}
+    content = {"schema": schema, "example": {name: _EXAMPLE[name] for name in required}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": content}}}
+
+
+async def _given(request: Request, fields: Sequence[str]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    async with request.form(max_files=len(NEW), max_fields=len(NEW)) as form:
+        for name, value in form.multi_items():
+            if name not in fields:
+                raise Rejected("field_unknown", f"There are the fields {_named(fields)}, no others.")
+            if name in given:
+                raise Rejected("field_repeated", "Send this field once.", field=name)
+            given[name] = await value.read() if isinstance(value, UploadFile) else value
+    return given
+
+
+def _named(fields: Sequence[str]) -> str:
+    return ", ".join(fields[:-1]) + f" and {fields[-1]}"

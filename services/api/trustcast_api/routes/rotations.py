@@ -1,0 +1,42 @@
+"""`/v1/certificates/{alias}/rotation`: the next certificate beside the old one, until the old one can go."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from trustcast_api import rotate
+from trustcast_api.read_upload import read_rotation
+from trustcast_api.routes import form
+from trustcast_api.routes.certificates import Alias, Here, Reader, Updater
+from trustcast_api.routes.changing import Key
+from trustcast_api.routes.operations import ACCEPTED, ADDED, Prefer, answer_with_operation
+from trustcast_api.schemas_of_certificates import RotationBody
+
+router = APIRouter(prefix="/v1/certificates/{alias}/rotation", tags=["certificates"])
+
+
+@router.post("", status_code=202, responses=ADDED, openapi_extra=form.documented(form.CONTENT))
+async def begin(
+    alias: Alias, request: Request, who: Updater, here: Here, idempotency_key: Key = None, prefer: Prefer = ""
+) -> Response:
+    """Ask for the next certificate to be trusted beside this one, under the alias `{alias}.next`."""
+    wanted = read_rotation(alias, await form.read(request, form.CONTENT))
+    return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
+
+
+@router.get("")
+def look(alias: Alias, who: Reader, here: Here) -> RotationBody:
+    """Describe a rotation that is under way, and which gateways have the next certificate."""
+    return RotationBody.of(rotate.describe(here.database, who.tenant_id, alias), at=here.now())
+
+
+@router.post("/finish", status_code=202, responses=ACCEPTED)
+async def finish(alias: Alias, who: Updater, here: Here, idempotency_key: Key = None, prefer: Prefer = "") -> Response:
+    """Let the next certificate take this one's place, once every gateway has it."""
+    return await answer_with_operation(here, rotate.finish(alias), who=who, key=idempotency_key, prefer=prefer)
+
+
+@router.post("/cancel", status_code=202, responses=ACCEPTED)
+async def cancel(alias: Alias, who: Updater, here: Here, idempotency_key: Key = None, prefer: Prefer = "") -> Response:
+    """Let the next certificate go; this one stays."""
+    return await answer_with_operation(here, rotate.cancel(alias), who=who, key=idempotency_key, prefer=prefer)

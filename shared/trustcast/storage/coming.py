@@ -1,0 +1,43 @@
+"""Certificates that are on their way: accepted, and not trusted yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from sqlalchemy import select
+
+from trustcast.storage.certificates import TrustedCertificate
+from trustcast.storage.operations import PENDING, Kind
+from trustcast.storage.tables import certificate_blob, operation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+
+_PLAIN = ("tenant_id", "alias", "endpoint", "fingerprint_sha256", "warnings")
+
+
+def certificates(transaction: Connection, conditions: Sequence[ColumnElement[bool]]) -> list[TrustedCertificate]:
+    """Return what will be trusted once the requests that match have been applied; one condition names the tenant."""
+    of = operation.c
+    rows = transaction.execute(
+        select(*(of[name] for name in _PLAIN), of.id, of.kind, of.rotation, certificate_blob.c.der)
+        .join_from(operation, certificate_blob)
+        .where(*conditions, of.state.in_(PENDING), of.kind.in_([Kind.ADD, Kind.REPLACE]))
+        .order_by(of.sequence)
+    )
+    return [_as_trusted(row) for row in rows]
+
+
+def _as_trusted(row: Any) -> TrustedCertificate:
+    validity = x509.load_der_x509_certificate(row.der)
+    return TrustedCertificate(
+        **{name: getattr(row, name) for name in _PLAIN},
+        certificate=row.der,
+        not_before=validity.not_valid_before_utc,
+        not_after=validity.not_valid_after_utc,
+        operation=row.id,
+        rotates=row.rotation if row.kind == Kind.ADD else None,
+    )
