@@ -8,9 +8,14 @@ from typing import Annotated
 
 import typer
 
+from trustcast_cli import audit, db, environments, tokens
 from trustcast_cli.errors import CannotRun
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(environments.app, name="environments")
+app.add_typer(tokens.app, name="tokens")
+app.add_typer(audit.app, name="audit")
+app.add_typer(db.app, name="db")
 
 
 @app.callback()

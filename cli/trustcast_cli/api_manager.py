@@ -17,11 +17,11 @@ from typing import Any
 
 from lxml import etree
 
+from trustcast.domain.environment import EnvironmentType
 from trustcast_cli.errors import CannotRun
 
 LARGEST_FILE = 4 * 1024 * 1024  # theirs have some 60 KB
-TYPES = ("production", "sandbox", "hybrid")
-_TYPE_WHERE_NONE_IS_SAID = "hybrid"
+_TYPE_WHERE_NONE_IS_SAID = EnvironmentType.HYBRID.value
 # What WSO2 puts in at its start: a system property in XML; a variable, a property, a reference or a secret in TOML.
 _PLACEHOLDER = re.compile(r"\$\{|\$(?:env|sys|ref|secret)\{")
 
@@ -61,8 +61,10 @@ def _environment(path: Path, name: str, kind: str, description: str) -> Environm
             "Write out what it is in a copy of the file."
         )
     kind = kind.lower() or _TYPE_WHERE_NONE_IS_SAID
-    if kind not in TYPES:
-        raise CannotRun(f"{path}: the environment {name!r} has the type {kind!r}; it can be one of {', '.join(TYPES)}.")
+    if kind not in set(EnvironmentType):
+        raise CannotRun(
+            f"{path}: the environment {name!r} has the type {kind!r}; it can be one of {', '.join(EnvironmentType)}."
+        )
     return Environment(name, kind, description)
 
 

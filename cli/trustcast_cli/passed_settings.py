@@ -5,18 +5,20 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 
+from trustcast_cli import options
 from trustcast_cli.errors import CannotRun
 
 PREFIX = "TRUSTCAST_"
 SERVICES = ("trustcast_api", "trustcast_worker", "trustcast_gateway")
 
+# They say where other commands find an api; `dev` starts one of its own.
+OF_OTHER_COMMANDS = frozenset({options.API_URL, options.TOKEN_FILE})
 # One process differs from the next in these, so one value for all of them would be wrong.
 CHOSEN_BY_DEV = frozenset(
     PREFIX + name
     for name in (
         "ADMIN_TOKEN_FILE",
         "API_PORT",
-        "API_URL",
         "GATEWAYS_FILE",
         "GATEWAY_ENVIRONMENT",
         "GATEWAY_HOME",
@@ -33,9 +35,10 @@ CHOSEN_BY_DEV = frozenset(
 def for_services(environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Return the variables that each service's settings know, by the service's package.
 
-    Raises `CannotRun` for a name that no service knows and for one that `dev` chooses for each process.
+    What is for other commands goes to none. Raises `CannotRun` for a name that no service knows and for one that
+    `dev` chooses for each process.
     """
-    given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    given = {name: environ[name] for name in environ if name.startswith(PREFIX) and name not in OF_OTHER_COMMANDS}
     if not given:
         return {service: {} for service in SERVICES}  # the settings' classes take a while to import
     known = {service: _names(service) for service in SERVICES}
