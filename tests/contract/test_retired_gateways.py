@@ -10,7 +10,7 @@ from tests.pipeline import Pipeline
 from trustcast.storage import gateways, operations
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT
-from trustcast_api.app import enrol
+from trustcast_api.enrol_gateways import enrol
 
 
 def enrol_only(database: Database, folder: Path, *names: str) -> None:

@@ -21,6 +21,11 @@ from trustcast.domain.errors import Rejected
         ("https://backend.example#@other", "https://backend.example:443"),
         ("https://backend.example/a@b:c", "https://backend.example:443"),
         ("https://backend.example:9443/{uri.var.id}/{x}?q={y}", "https://backend.example:9443"),
+        ("https://backend.example/{a b}/{?x&y=@:}/{\u00e4}", "https://backend.example:443"),
+        ("https://backend.example:9443{/id}{?q}", "https://backend.example:9443"),
+        ("https://backend.example{?q}", "https://backend.example:443"),
+        ("https://backend01", "https://backend01:443"),
+        ("https://node.rack-7:8443", "https://node.rack-7:8443"),
         ("https://backend.example.", "https://backend.example:443"),
         ("https://backend", "https://backend:443"),
         ("https://backend1", "https://backend1:443"),
@@ -72,6 +77,15 @@ def test_url_is_brought_to_its_normal_form(text: str, normal: str) -> None:
         ("https://a%2eexample", "endpoint_host"),
         ("https://*.example", "endpoint_host"),
         ("https://{host}.example", "endpoint_host"),
+        ("https://{host}", "endpoint_host"),
+        ("https://a{b}.example", "endpoint_host"),
+        ("https://{/host}", "endpoint_host"),
+        ("https://a.example:{port}", "endpoint_port"),
+        ("https://{a b}.example", "endpoint_host"),
+        ("https://a.example/{a b", "endpoint_characters"),
+        ("https://a.example/{a\tb}", "endpoint_characters"),
+        ("https://a.example/{a} b", "endpoint_characters"),
+        ("https://a.example/{a\u200bb}", "endpoint_characters"),
         ("https://" + "a" * 64 + ".example", "endpoint_host"),
         ("https://127.1", "endpoint_host"),
         ("https://256.1.1.1", "endpoint_host"),
@@ -100,6 +114,38 @@ def test_other_text_is_refused_with_its_reason(text: str, code: str) -> None:
 
     assert (refused.value.code, refused.value.field) == (code, "endpoint")
     assert refused.value.detail == endpoint.REASONS[code]
+
+
+def test_http_url_has_another_default_port() -> None:
+    assert str(Endpoint.of_url("http://backend.example/x")) == "http://backend.example:80"
+
+
+@pytest.mark.parametrize(
+    ("host", "parent"),
+    [
+        ("api.backend.example", "backend.example"),
+        ("a.b.backend.example", "b.backend.example"),
+        ("backend.example", None),  # no wildcard stands directly below a top level
+        ("backend", None),
+        ("10.0.0.1", None),
+        ("2001:db8::1", None),
+    ],
+)
+def test_parent_is_what_a_wildcard_for_the_host_names(host: str, parent: str | None) -> None:
+    assert Endpoint("https", host, 443).parent == parent
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("https://Backend.example/x", "backend.example", None),
+        ("https://backend.example:443", "backend.example", 443),
+        ("https://[::1]:8443/{id}", "::1", 8443),
+        ("https://[::1]", "::1", None),
+    ],
+)
+def test_who_looks_for_a_url_without_a_port_means_every_port(text: str, host: str, port: int | None) -> None:
+    assert endpoint.sought(text) == (host, port)
 
 
 @given(st.text(max_size=300) | st.text(max_size=60).map("https://".__add__))

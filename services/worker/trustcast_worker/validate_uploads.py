@@ -52,7 +52,7 @@ def _verdict(operation: Operation, certificates: dict[str, bytes], policy: Polic
     try:
         warnings = policy.check(
             Certificate.parse(certificates[operation.certificate or ""]),
-            endpoint=Endpoint.parse(operation.endpoint or ""),
+            endpoint=Endpoint.of_url(operation.endpoint or ""),
             at=at,
             ca=operation.ca,
             # The end of a rotation brings what is trusted already.

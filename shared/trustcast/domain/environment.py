@@ -1,20 +1,13 @@
-"""The types of environments, and which endpoints' certificates belong in them."""
+"""The types of environments, as `Environments` in WSO2's api-manager.xml has them."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-from trustcast.domain.published_api import Role
-
 
 class EnvironmentType(StrEnum):
-    """What an environment's gateways call, as `Environments` in WSO2's api-manager.xml has it."""
+    """Gateways that call production endpoints, sandbox endpoints, or both."""
 
     PRODUCTION = "production"
     SANDBOX = "sandbox"
     HYBRID = "hybrid"
-
-    @property
-    def roles(self) -> frozenset[Role]:
-        """The endpoints that gateways here call; hybrid ones call both."""
-        return frozenset(Role) if self is EnvironmentType.HYBRID else frozenset({Role(self.value)})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
+from trustcast.domain import pem
 from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.errors import FieldErrors, Rejected
 
@@ -82,7 +84,13 @@ class PublishedApi:
         return {role: one for role, one in both.items() if one is not None}
 
     def check(self) -> None:
-        """Raise `RejectedMany` with everything that is wrong with the type and the URLs, each field named."""
+        """Raise `RejectedMany` with everything that is wrong with the type and the URLs, each field named.
+
+        Private key material, wherever it was pasted, is refused first: `Rejected("private_key")`.
+        """
+        urls = (url for one in self.backends().values() for url in one.urls)
+        for text in (self.name, self.version, self.context, self.provider, self.type, *urls):
+            pem.refuse_private_key(text.encode())
         errors = FieldErrors()
         with errors.of("type"):
             if not _TYPE.fullmatch(self.type):
@@ -104,7 +112,20 @@ class PublishedApi:
 
     def endpoints(self) -> set[str]:
         """Return the normal forms of all https URLs."""
-        return {str(call.endpoint) for call in self.calls() if call.endpoint is not None}
+        return {endpoint for endpoint, _ in self.roles()}
+
+    def roles(self) -> set[tuple[str, Role]]:
+        """Return each https URL's normal form with its role: what decides where its certificates belong."""
+        return {(str(call.endpoint), call.role) for call in self.calls() if call.endpoint is not None}
+
+    def told(self) -> dict[str, Any]:
+        """Return, for the audit chain, what it is in JSON values; of URLs, which may hold secrets, the normal form."""
+        by_role = {role.value: sorted(one for one, of in self.roles() if of is role) for role in self.backends()}
+        return {"name": self.name, "version": self.version, "context": self.context, "type": self.type, **by_role}
+
+    def asked(self) -> dict[str, Any]:
+        """Return all of it in JSON values."""
+        return asdict(self)
 
 
 def _check_count(one: Backends) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, func, insert, select, update
 
+from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.errors import NotFound
 from trustcast.domain.published_api import Backends, EndpointKind, PublishedApi, Role
 from trustcast.storage.tables import api, api_endpoint
@@ -40,6 +41,12 @@ def get(transaction: Connection, tenant_id: int, id: str) -> RegisteredApi:  # n
     return found[0]
 
 
+def hold(transaction: Connection, tenant_id: int, id: str) -> RegisteredApi:  # noqa: A002
+    """Return one API that nobody else changes until this transaction ends. Raises `NotFound("api_not_found")`."""
+    transaction.execute(update(api).where(api.c.tenant_id == tenant_id, api.c.id == id).values(name=api.c.name))
+    return get(transaction, tenant_id, id)
+
+
 def page(
     transaction: Connection, conditions: Sequence[ColumnElement[bool]], *, limit: int, offset: int
 ) -> tuple[list[RegisteredApi], int]:
@@ -48,10 +55,10 @@ def page(
     return _listed(transaction, conditions, limit=limit, offset=offset), total
 
 
-def calls(*, host: str, endpoint: str | None = None) -> ColumnElement[bool]:
-    """Return the condition that an API calls this host over https; with `endpoint` also this port."""
+def calls(*, host: str, port: int | None) -> ColumnElement[bool]:
+    """Return the condition that an API calls this host over https, at this port where one is given."""
     of = api_endpoint.c
-    wanted = of.host == host if endpoint is None else of.endpoint == endpoint
+    wanted = of.host == host if port is None else of.endpoint == str(Endpoint("https", host, port))
     return exists().where(of.api == api.c.id, of.tenant_id == api.c.tenant_id, wanted)
 
 

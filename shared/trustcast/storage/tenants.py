@@ -37,10 +37,15 @@ _COLUMNS = [tenant.c[name] for name in Tenant.__dataclass_fields__]
 
 def get(transaction: Connection, id: int) -> Tenant:  # noqa: A002 - the field's name
     """Return one tenant. Raises `NotFound("tenant_not_found")`."""
-    found = _one(transaction, tenant.c.id == id)
+    found = by_id(transaction, id)
     if found is None:
         raise NotFound("tenant_not_found", "There is no tenant with this id; GET /v1/tenants lists those there are.")
     return found
+
+
+def by_id(transaction: Connection, id: int) -> Tenant | None:  # noqa: A002
+    """Return the tenant with this id, None if there is none."""
+    return _one(transaction, tenant.c.id == id)
 
 
 def by_domain(transaction: Connection, domain: str) -> Tenant | None:

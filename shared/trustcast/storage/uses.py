@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, literal, select, union
+from sqlalchemy import func, select, union
 
-from trustcast.domain.environment import EnvironmentType
-from trustcast.domain.published_api import Role
+from trustcast.domain.endpoint import Endpoint
 from trustcast.storage import routing
-from trustcast.storage.tables import api, api_endpoint, certificate, certificate_name, environment
+from trustcast.storage.tables import api, api_endpoint, certificate, certificate_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Iterator
 
     from sqlalchemy import CompoundSelect, Connection
 
@@ -31,6 +31,7 @@ class Use:
     role: str
 
 
+_CHUNK = 500
 _API = (api.c.id, api.c.name, api.c.version, api.c.context, api.c.provider)
 
 
@@ -64,21 +65,16 @@ def uncovered(
     if not found:
         return []
     own = _endpoint(transaction, tenant_id, alias_key)
-    beside = _beside(transaction, tenant_id, alias_key, {alias_key, *gone})
+    beside = _beside(transaction, tenant_id, {one.endpoint for one in found}, without={alias_key, *gone})
     reach = routing.environments_of(transaction, tenant_id, {own}.union(*beside.values()))
-    needed = _environments_by_role(transaction)
+    needed = routing.environments_by_role(transaction)
 
     def ends(one: Use) -> bool:
         others = [reach[endpoint] for endpoint in beside.get(one.endpoint, ())]
-        lost = (needed[Role(one.role)] & reach[own]).difference(*others)
-        return bool(lost) if needed[Role(one.role)] else not others
+        lost = (needed[one.role] & reach[own]).difference(*others)
+        return bool(lost) if needed[one.role] else not others
 
     return [one for one in found if ends(one)]
-
-
-def _environments_by_role(transaction: Connection) -> dict[Role, set[str]]:
-    rows = transaction.execute(select(environment.c.name, environment.c.type)).all()
-    return {role: {row.name for row in rows if role in EnvironmentType(row.type).roles} for role in Role}
 
 
 def _endpoint(transaction: Connection, tenant_id: int, alias_key: str) -> str:
@@ -90,37 +86,49 @@ def _endpoint(transaction: Connection, tenant_id: int, alias_key: str) -> str:
 
 def _served(tenant_id: int, alias_key: str) -> CompoundSelect[Any]:
     """Select the endpoints, in normal form, that a certificate serves. Each branch has an index of its own."""
-    of, name = api_endpoint.c, certificate_name.c
+    called, name = api_endpoint.alias(), certificate_name.c
     own = certificate.c.tenant_id == tenant_id, certificate.c.alias_key == alias_key
-    called = select(of.endpoint).where(
-        of.tenant_id == tenant_id, name.tenant_id == tenant_id, name.alias_key == alias_key
+    by_name = select(called.c.endpoint).where(
+        called.c.tenant_id == tenant_id, name.tenant_id == tenant_id, name.alias_key == alias_key
     )
     return union(
         select(certificate.c.endpoint).where(*own),
-        called.where(of.host == name.name),
-        called.where(name.name.startswith("*."), of.parent == func.substr(name.name, 3)),
+        by_name.where(called.c.host == name.name),
+        by_name.where(name.name.startswith("*."), called.c.parent == func.substr(name.name, 3)),
     )
 
 
-def _beside(transaction: Connection, tenant_id: int, alias_key: str, without: set[str]) -> dict[str, set[str]]:
-    """Return, for each endpoint that the certificate serves, the endpoints of the others that serve it too."""
-    of, name, other = api_endpoint.c, certificate_name.c, certificate.c
-    mine = (
-        select(of.endpoint, of.host, of.parent)
-        .where(of.tenant_id == tenant_id, of.endpoint.in_(_served(tenant_id, alias_key)))
-        .distinct()
-        .cte()
+def _beside(transaction: Connection, tenant_id: int, endpoints: set[str], *, without: set[str]) -> dict[str, set[str]]:
+    """Return, for each endpoint, the endpoints of the certificates that serve it, except those under `without`."""
+    other, name = certificate.c, certificate_name.c
+    ours = other.tenant_id == tenant_id, other.alias_key.not_in(without)
+    found: dict[str, set[str]] = defaultdict(set)
+    for some in _chunks(endpoints):
+        for at in transaction.execute(select(other.endpoint).where(*ours, other.endpoint.in_(some))).scalars():
+            found[at].add(at)
+    named = _names(endpoints)
+    holders = select(name.name, other.endpoint).where(
+        *ours, name.tenant_id == tenant_id, name.alias_key == other.alias_key
     )
-    theirs = select(mine.c.endpoint, other.endpoint).where(
-        other.tenant_id == tenant_id, other.alias_key.not_in(without)
-    )
-    by_name = theirs.where(name.tenant_id == tenant_id, name.alias_key == other.alias_key)
-    pairs = union(
-        theirs.where(other.endpoint == mine.c.endpoint),
-        by_name.where(name.name == mine.c.host),
-        by_name.where(name.name == literal("*.") + mine.c.parent),
-    )
-    found: dict[str, set[str]] = {}
-    for endpoint, at in transaction.execute(pairs):
-        found.setdefault(endpoint, set()).add(at)
+    for some in _chunks(named):
+        for one, at in transaction.execute(holders.where(name.name.in_(some)).distinct()):
+            for endpoint in named[one]:
+                found[endpoint].add(at)
     return found
+
+
+def _names(endpoints: Iterable[str]) -> dict[str, list[str]]:
+    """Return the endpoints by the names that a certificate may have for them: the host, and a wildcard."""
+    named: dict[str, list[str]] = defaultdict(list)
+    for text in endpoints:
+        endpoint = Endpoint.of_url(text)
+        named[endpoint.host].append(text)
+        if endpoint.parent is not None:
+            named[f"*.{endpoint.parent}"].append(text)
+    return named
+
+
+def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    """Databases bound the parameters of one statement."""
+    ordered = sorted(values)
+    return (ordered[start : start + _CHUNK] for start in range(0, len(ordered), _CHUNK))

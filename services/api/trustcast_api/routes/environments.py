@@ -1,9 +1,10 @@
-"""`/v1/environments`: each truststore, for people, for listeners and as a file."""
+"""`/v1/environments`: what there is, and each truststore for people, for listeners and as a file."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query
@@ -12,27 +13,70 @@ from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain.errors import Rejected
 from trustcast.keystore import jks
-from trustcast.storage import gateways, truststores
+from trustcast.storage import environments, gateways, truststores
 from trustcast_api import scopes
 from trustcast_api.app_context import Context, context
-from trustcast_api.auth import holding_or_own_gateway
+from trustcast_api.auth import holding, holding_or_own_gateway
+from trustcast_api.change_environment import change_environment
+from trustcast_api.enrol_gateways import enrol_what_waits
+from trustcast_api.principal import Principal
 from trustcast_api.read_changes import read_changes
+from trustcast_api.routes.changing import Key, response
 from trustcast_api.schemas import Name, TruststoreBody
-
-router = APIRouter(
-    prefix="/v1/environments",
-    tags=["environments"],
-    dependencies=[Depends(holding_or_own_gateway(scopes.READ_TRUSTSTORES))],
+from trustcast_api.schemas_of_environments import (
+    EnvironmentBody,
+    EnvironmentList,
+    EnvironmentName,
+    EnvironmentRequest,
 )
+
+router = APIRouter(prefix="/v1/environments", tags=["environments"])
 
 LONGEST_WAIT_SECONDS = 60
 _LOOK_EVERY_SECONDS = 0.1
 _SHORTEST_PASSWORD = 6  # keytool refuses to open anything shorter
 Here = Annotated[Context, Depends(context)]
+Reader = Annotated[Principal, Depends(holding(scopes.READ_ENVIRONMENTS))]
+Administrator = Annotated[Principal, Depends(holding(scopes.ADMINISTER))]
+OF_ITS_GATEWAYS = [Depends(holding_or_own_gateway(scopes.READ_TRUSTSTORES))]
 
 
-@router.get("/{name}/truststore")
-def look(name: Name, here: Here) -> TruststoreBody:
+@router.get("")
+def look(_who: Reader, here: Here) -> EnvironmentList:
+    """List the environments by name, and how each stands."""
+    with here.database.reading() as transaction:
+        return EnvironmentList(environments=[EnvironmentBody.of(one) for one in environments.standings(transaction)])
+
+
+@router.get("/{name}")
+def look_at(name: Name, _who: Reader, here: Here) -> EnvironmentBody:
+    """Describe one environment."""
+    with here.database.reading() as transaction:
+        return EnvironmentBody.of(environments.standing(transaction, name))
+
+
+@router.put("/{name}", responses={201: {"model": EnvironmentBody}}, response_model=EnvironmentBody)
+def change(
+    name: EnvironmentName, body: EnvironmentRequest, who: Administrator, here: Here, idempotency_key: Key = None
+) -> Response:
+    """Create an environment (201) or edit it (200); certificates go where they then belong."""
+    answer = change_environment(
+        here.database,
+        name,
+        type=body.type,
+        description=body.description,
+        who=who,
+        idempotency_key=idempotency_key,
+        at=here.now(),
+    )
+    if answer.status == HTTPStatus.CREATED:
+        enrol_what_waits(here.database, here.settings.gateways_file)
+    here.drainer.wake()
+    return response(answer)
+
+
+@router.get("/{name}/truststore", dependencies=OF_ITS_GATEWAYS)
+def truststore(name: Name, here: Here) -> TruststoreBody:
     """Describe the truststore of an environment and who has it."""
     with here.database.reading() as transaction:
         status = truststores.status(transaction, name)
@@ -40,7 +84,7 @@ def look(name: Name, here: Here) -> TruststoreBody:
         return TruststoreBody.of(status, entries, gateways.in_environment(transaction, name))
 
 
-@router.get("/{name}/changes")
+@router.get("/{name}/changes", dependencies=OF_ITS_GATEWAYS)
 async def changes(
     name: Name,
     here: Here,
@@ -56,7 +100,7 @@ async def changes(
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-@router.get("/{name}/truststore.jks")
+@router.get("/{name}/truststore.jks", dependencies=OF_ITS_GATEWAYS)
 def as_jks(name: Name, here: Here, truststore_password: Annotated[str | None, Header()] = None) -> Response:
     """Give the truststore as a JKS file, sealed with the password of the header `Truststore-Password`."""
     if truststore_password is None or len(truststore_password) < _SHORTEST_PASSWORD:

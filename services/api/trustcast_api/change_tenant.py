@@ -1,0 +1,72 @@
+"""Create or edit a tenant. Its id is part of its aliases on the gateways, so no alias may be in the way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trustcast.domain.errors import Conflict, Rejected
+from trustcast.storage import audit, tenants, truststores
+from trustcast.storage.tables import SUPER_TENANT
+from trustcast.storage.tenants import Tenant
+from trustcast_api.once import Answer, once, use_of
+from trustcast_api.schemas_of_environments import TenantBody
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from trustcast.storage.session import Database
+    from trustcast_api.principal import Principal
+
+IDS = range(1, 2**31)
+
+
+def change_tenant(
+    database: Database, new: Tenant, *, who: Principal, idempotency_key: str | None, at: datetime
+) -> Answer:
+    """Return 201 for a new tenant and 200 for one that is edited; what was so before changes nothing.
+
+    Raises `Rejected("tenant_id_invalid")`, `Conflict` (`tenant_domain_taken`, `tenant_domain_fixed`,
+    `tenant_id_taken_by_alias`), `KeyReusedError`, `Unavailable`.
+    """
+    if new.id not in IDS and new.id != SUPER_TENANT:
+        raise Rejected("tenant_id_invalid", "A tenant's id is a number from 1 to 2147483647.", field="id")
+    asked = use_of(who, idempotency_key, "change_tenant", new.id, new.domain, new.on_expiry)
+
+    def work(transaction: Connection) -> Answer:
+        # Nobody takes an alias while it is decided whether one is in the way.
+        truststores.hold_all(transaction)
+        old = tenants.by_id(transaction, new.id)
+        _refuse_what_collides(transaction, old, new)
+        if old is None:
+            tenants.add(transaction, new)
+        elif old != new:
+            tenants.change(transaction, new)
+        if old != new:
+            audit.append(transaction, [_audited(old, new, who)], at=at)
+        body = TenantBody.of(new).model_dump(mode="json")
+        return Answer(201 if old is None else 200, body)
+
+    return once(database, asked, work, at=at)
+
+
+def _refuse_what_collides(transaction: Connection, old: Tenant | None, new: Tenant) -> None:
+    if new.id == SUPER_TENANT and old is not None and old.domain != new.domain:
+        raise Conflict("tenant_domain_fixed", "The super tenant keeps its domain.", field="domain")
+    holder = tenants.by_domain(transaction, new.domain)
+    if holder is not None and holder.id != new.id:
+        raise Conflict("tenant_domain_taken", "Another tenant has this domain; choose another.", field="domain")
+    if old is None and tenants.taken_by_alias(transaction, new.id):
+        raise Conflict(
+            "tenant_id_taken_by_alias",
+            f"The super tenant has an alias that ends in _{new.id}, as this tenant's aliases would on the gateways; "
+            "choose another id, or rename that alias.",
+            field="id",
+        )
+
+
+def _audited(old: Tenant | None, new: Tenant, who: Principal) -> audit.AuditEvent:
+    before = {"domain": old.domain, "on_expiry": old.on_expiry} if old else None
+    facts = {"tenant": new.id, "before": before, "after": {"domain": new.domain, "on_expiry": new.on_expiry}}
+    return audit.AuditEvent("tenant.changed" if old else "tenant.created", who.actor, facts)

@@ -1,0 +1,51 @@
+"""`/v1/tenants`: who owns APIs and certificates; the administrator's."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+from fastapi.responses import Response
+
+from trustcast.storage import tenants
+from trustcast.storage.tenants import Tenant
+from trustcast_api import scopes
+from trustcast_api.app_context import Context, context
+from trustcast_api.auth import holding
+from trustcast_api.change_tenant import change_tenant
+from trustcast_api.principal import Principal
+from trustcast_api.routes.changing import Key, response
+from trustcast_api.schemas_of_environments import TenantBody, TenantPage, TenantRequest
+
+router = APIRouter(prefix="/v1/tenants", tags=["tenants"])
+
+Here = Annotated[Context, Depends(context)]
+Administrator = Annotated[Principal, Depends(holding(scopes.ADMINISTER))]
+Id = Annotated[int, Path(ge=-(2**31), lt=2**31)]
+
+
+@router.get("")
+def look(
+    _who: Administrator,
+    here: Here,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+) -> TenantPage:
+    """List the tenants, by domain."""
+    with here.database.reading() as transaction:
+        found, total = tenants.page(transaction, limit=limit, offset=offset)
+    return TenantPage(tenants=[TenantBody.of(one) for one in found], total=total, limit=limit, offset=offset)
+
+
+@router.get("/{id}")
+def look_at(id: Id, _who: Administrator, here: Here) -> TenantBody:  # noqa: A002 - the name in the contract
+    """Describe one tenant."""
+    with here.database.reading() as transaction:
+        return TenantBody.of(tenants.get(transaction, id))
+
+
+@router.put("/{id}", responses={201: {"model": TenantBody}}, response_model=TenantBody)
+def change(id: Id, body: TenantRequest, who: Administrator, here: Here, idempotency_key: Key = None) -> Response:  # noqa: A002
+    """Create a tenant (201) or edit it (200); `carbon.super` has the id -1234, others a positive one."""
+    new = Tenant(id, body.domain, body.on_expiry)
+    return response(change_tenant(here.database, new, who=who, idempotency_key=idempotency_key, at=here.now()))

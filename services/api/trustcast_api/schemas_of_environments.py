@@ -1,0 +1,93 @@
+"""What the api says and hears of environments and tenants, as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from trustcast.domain.environment import EnvironmentType
+from trustcast.storage.tenants import OnExpiry
+from trustcast_api.schemas import Prose
+
+if TYPE_CHECKING:
+    from trustcast.storage.environments import Standing
+    from trustcast.storage.tenants import Tenant
+
+# Spaces are in WSO2's own names: `Production and Sandbox`.
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,254}$")]
+_LABEL = "[a-z0-9]([a-z0-9_-]*[a-z0-9])?"
+Domain = Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=255)]
+
+
+class EnvironmentRequest(BaseModel):
+    """What an environment is to be; a description that is not given stays as it is."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"type": "hybrid", "description": "Gateways in Frankfurt"}]}
+    )
+    type: EnvironmentType
+    description: Prose | None = None
+
+
+class EnvironmentBody(BaseModel):
+    """An environment and how it stands; `converged`: each of its gateways has the newest generation."""
+
+    name: str
+    type: EnvironmentType
+    description: str
+    generation: int
+    entries: int
+    gateways: int
+    converged: bool
+
+    @classmethod
+    def of(cls, one: Standing) -> EnvironmentBody:
+        """Describe an environment."""
+        return cls(
+            name=one.environment.name,
+            type=one.environment.type,
+            description=one.environment.description,
+            generation=one.generation,
+            entries=one.entries,
+            gateways=one.gateways,
+            converged=one.in_sync == one.gateways,
+        )
+
+
+class EnvironmentList(BaseModel):
+    """Every environment, by name."""
+
+    environments: list[EnvironmentBody]
+
+
+class TenantRequest(BaseModel):
+    """What a tenant is to be."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"domain": "pizza.example", "on_expiry": "keep"}]}
+    )
+    domain: Domain
+    on_expiry: OnExpiry = OnExpiry.KEEP
+
+
+class TenantBody(BaseModel):
+    """A tenant; `on_expiry` says what becomes of its certificates at their end."""
+
+    id: int
+    domain: str
+    on_expiry: OnExpiry
+
+    @classmethod
+    def of(cls, one: Tenant) -> TenantBody:
+        """Describe a tenant."""
+        return cls(id=one.id, domain=one.domain, on_expiry=one.on_expiry)
+
+
+class TenantPage(BaseModel):
+    """One page of tenants by domain; `total` counts all."""
+
+    tenants: list[TenantBody]
+    total: int
+    limit: int
+    offset: int
