@@ -3,38 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.databases import PostgresServer, SqliteFiles
+from tests.publisher import NEWER, VERSIONS, Face, working
 from tests.redis_server import RedisServer
 from tests.served_api import ServedApi, add_environment, served
 
 
+@dataclass(frozen=True)
+class Maker:
+    """Makes databases of each kind, migrated and with the environment `other`, and serves apis on them."""
+
+    sqlite_files: SqliteFiles
+    request: pytest.FixtureRequest
+    redis_url: str
+
+    def serving(self, kind: str, folder: Path) -> AbstractContextManager[ServedApi]:
+        if kind == "sqlite":
+            url = self.sqlite_files.fresh(folder)
+        else:
+            postgres: PostgresServer = self.request.getfixturevalue("postgres")
+            url = postgres.fresh()
+        add_environment(url, "other")
+        return served(folder, url, self.redis_url)
+
+
 @pytest.fixture(scope="session")
-def shared_apis(
-    tmp_path_factory: pytest.TempPathFactory,
-    request: pytest.FixtureRequest,
-    sqlite_files: SqliteFiles,
-    redis_server: RedisServer,
-) -> Iterator[Callable[[str], ServedApi]]:
+def maker(request: pytest.FixtureRequest, sqlite_files: SqliteFiles, redis_server: RedisServer) -> Maker:
+    return Maker(sqlite_files, request, redis_server.url)
+
+
+@pytest.fixture(scope="session")
+def shared_apis(tmp_path_factory: pytest.TempPathFactory, maker: Maker) -> Iterator[Callable[[str], ServedApi]]:
     with ExitStack() as closing:
+        yield cache(lambda kind: closing.enter_context(maker.serving(kind, tmp_path_factory.mktemp(f"api-{kind}"))))
 
-        @cache
-        def of(kind: str) -> ServedApi:
-            folder = tmp_path_factory.mktemp(f"api-{kind}")
-            if kind == "sqlite":
-                url = sqlite_files.fresh(folder)
-            else:
-                postgres: PostgresServer = request.getfixturevalue("postgres")
-                url = postgres.fresh()
-            add_environment(url, "other")
-            return closing.enter_context(served(folder, url, redis_server.url))
 
-        yield of
+@pytest.fixture(scope="session")
+def publishing_apis(tmp_path_factory: pytest.TempPathFactory, maker: Maker) -> Iterator[Callable[[str], ServedApi]]:
+    with ExitStack() as closing:
+        yield cache(lambda kind: closing.enter_context(maker.serving(kind, tmp_path_factory.mktemp(f"wso2-{kind}"))))
+
+
+@pytest.fixture(params=[*[(one, "sqlite") for one in VERSIONS], ("v4", "postgresql")], ids="-".join)
+def face(request: pytest.FixtureRequest, publishing_apis: Callable[[str], ServedApi]) -> Iterator[Face]:
+    """WSO2's routes in each version, and in the newest on PostgreSQL, too; other tests use them as well."""
+    version, kind = request.param
+    with working(publishing_apis(kind)) as api:
+        yield Face(api, version)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def newest_face(request: pytest.FixtureRequest, publishing_apis: Callable[[str], ServedApi]) -> Iterator[Face]:
+    with working(publishing_apis(request.param)) as api:
+        yield Face(api, NEWER[-1])
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,0 +1,67 @@
+"""`/api/am/publisher/v0.14/certificates`: API Manager 2.6, whose clients hold one scope for everything."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from trustcast_api import scopes
+from trustcast_api.auth import holding
+from trustcast_api.principal import Principal
+from trustcast_api.publisher import changes, errors, form, looks
+from trustcast_api.publisher.bodies import Information, Metadata, PlainCertificates
+from trustcast_api.publisher.looks import Wanted
+from trustcast_api.publisher.parameters import DEFAULT_LIMIT, DOWNLOAD, ERRORS, Here, Limit, Offset
+from trustcast_api.routes.changing import Key
+from trustcast_api.routes.form import documented
+
+_PATH: Final = "/certificates"
+Creator = Annotated[Principal, Depends(holding(scopes.PUBLISHER_2_6))]
+
+router = APIRouter(prefix=f"{errors.ROOT}/v0.14{_PATH}", tags=["publisher"], responses=ERRORS)
+
+
+@router.post("", status_code=201, response_model=Metadata, openapi_extra=documented(form.NEW))
+async def upload(request: Request, who: Creator, here: Here, idempotency_key: Key = None) -> Response:
+    """Have a certificate trusted."""
+    return await changes.add(here, request, who=who, key=idempotency_key)
+
+
+@router.put("/{alias}", response_model=Metadata, openapi_extra=documented(form.REPLACEMENT))
+async def replace(alias: str, request: Request, who: Creator, here: Here, idempotency_key: Key = None) -> Response:
+    """Have another certificate trusted in the place of one, for the same endpoint."""
+    return await changes.replace(here, alias, request, who=who, key=idempotency_key)
+
+
+@router.delete("/{alias}", response_class=Response)
+async def delete(alias: str, who: Creator, here: Here, idempotency_key: Key = None) -> Response:
+    """Have a certificate trusted no longer, whoever uses it."""
+    return await changes.delete(here, alias, who=who, key=idempotency_key)
+
+
+@router.get("")
+def look(
+    who: Creator,
+    here: Here,
+    limit: Limit = DEFAULT_LIMIT,
+    offset: Offset = 0,
+    alias: str | None = None,
+    endpoint: str | None = None,
+) -> PlainCertificates:
+    """List what is trusted, by alias; `endpoint` finds by host."""
+    wanted = Wanted(limit=limit, offset=offset, alias=alias, endpoint=endpoint)
+    found, total = looks.find(here, who, wanted)
+    return PlainCertificates.of(found, wanted.page(_PATH, total))
+
+
+@router.get("/{alias}")
+def look_at(alias: str, who: Creator, here: Here) -> Information:
+    """Tell what a certificate says of itself."""
+    return Information.of(looks.get(here, who, alias), at=here.now())
+
+
+@router.get("/{alias}/content", response_class=Response, responses=DOWNLOAD)
+def download(alias: str, who: Creator, here: Here) -> Response:
+    """Give the certificate in DER."""
+    return looks.download(looks.get(here, who, alias))
