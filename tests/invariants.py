@@ -21,13 +21,14 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from sqlalchemy import Connection, Row, Table, func, select
 
 from trustcast.domain import private_key
+from trustcast.domain.certificate import Certificate
 from trustcast.domain.head import key_id, opened, public_key_from_pem
 from trustcast.keystore import jks
 from trustcast.storage import audit, tables
 from trustcast.storage.operations import ENDED
 from trustcast.storage.session import Database
 from trustcast_cli import sample_home
-from trustcast_cli.data_folder import ENVIRONMENT, TRUSTSTORE_PASSWORD, DataFolder
+from trustcast_cli.data_folder import TRUSTSTORE_PASSWORD, DataFolder
 
 Contents = Mapping[int, str]  # generation -> digest
 
@@ -80,9 +81,10 @@ def assert_invariants(
     try:
         _every_accepted_operation_ends(database, accepted, within)
         with database.reading() as transaction:
-            contents = _generations_are_contiguous_and_signed(transaction, folder)
-            _no_generation_goes_down(transaction, folder, contents, before.homes)
-            _managed_entries_were_signed(folder, contents, before.homes)
+            contents = assert_truststores(transaction, public_key_from_pem(folder.head_public_key.read_bytes()))
+            may_hold = _what_gateways_may_hold(transaction, contents)
+            _no_generation_goes_down(transaction, folder, may_hold, before.homes)
+            _managed_entries_were_signed(folder, may_hold, before.homes)
             _no_private_key_is_at_rest(transaction, folder, before.secrets)
             audit.verify(transaction)
             _files_are_whole_and_foreign_entries_untouched(folder, before.homes)
@@ -107,19 +109,28 @@ def _not_ended(database: Database) -> dict[str, int]:
         rows = transaction.execute(
             select(of.state, func.count().label("waiting")).where(of.state.not_in([*ENDED])).group_by(of.state)
         ).all()
-    return {row.state: row.waiting for row in rows}
+        due = transaction.execute(select(func.count()).select_from(tables.routing_due)).scalar_one()
+    return {row.state: row.waiting for row in rows} | ({"routing": due} if due else {})
 
 
-def _generations_are_contiguous_and_signed(transaction: Connection, folder: DataFolder) -> Contents:
-    """Check every environment; return what the gateways' environment may hold."""
-    public = public_key_from_pem(folder.head_public_key.read_bytes())
+def assert_truststores(transaction: Connection, public: Ed25519PublicKey) -> Mapping[str, Contents]:
+    """Assert of every environment that its generations are contiguous and signed, and hold what is routed there.
+
+    Nothing may be on its way. Returns what each environment held at each of its generations.
+    """
     contents: dict[str, Contents] = {}
     for environment in transaction.execute(select(tables.environment.c.name)).scalars():
         contents[environment] = recomputed(transaction, environment)
         _heads_agree(transaction, environment, contents[environment], public)
         _current_state_agrees(transaction, environment, contents[environment])
     _stored_certificates_are_what_they_are_called(transaction)
-    return contents[ENVIRONMENT]
+    _names_are_the_certificates_own(transaction)
+    return contents
+
+
+def _what_gateways_may_hold(transaction: Connection, contents: Mapping[str, Contents]) -> Mapping[str, Contents]:
+    of = tables.gateway.c
+    return {row.name: contents[row.environment] for row in transaction.execute(select(of.name, of.environment))}
 
 
 def recomputed(transaction: Connection, environment: str) -> Contents:
@@ -167,11 +178,30 @@ def _current_state_agrees(transaction: Connection, environment: str, contents: C
     of, stated = tables.truststore_entry.c, tables.truststore.c
     rows = transaction.execute(select(of.alias, of.certificate).where(of.environment == environment)).all()
     status = transaction.execute(select(tables.truststore).where(stated.environment == environment)).one()
-    trusted = transaction.execute(select(tables.certificate.c.alias_key, tables.certificate.c.fingerprint_sha256)).all()
 
     assert _digest({row.alias: row.certificate for row in rows}) == contents[status.generation]
     assert (status.entries, status.entries_sha256) == (len(rows), contents[status.generation])
-    assert _digest({row.alias_key: row.fingerprint_sha256 for row in trusted}) == contents[status.generation]
+    assert {row.alias: row.certificate for row in rows} == routed(transaction, environment)
+
+
+_WANTED_BY = {"production": {"production", "hybrid"}, "sandbox": {"sandbox", "hybrid"}}
+
+
+def routed(transaction: Connection, environment: str) -> dict[str, str]:
+    """Return what an environment is to hold, by the certificates, the APIs that call their endpoints, and its type."""
+    of, calls = tables.certificate.c, tables.api_endpoint.c
+    kind = transaction.execute(select(tables.environment.c.type).filter_by(name=environment)).scalar_one()
+    roles: dict[tuple[int, str], set[str]] = defaultdict(set)
+    for call in transaction.execute(select(calls.tenant_id, calls.endpoint, calls.role)):
+        roles[call.tenant_id, call.endpoint].add(call.role)
+    entries: dict[str, str] = {}
+    for row in transaction.execute(select(of.tenant_id, of.alias_key, of.endpoint, of.fingerprint_sha256)):
+        called_as = roles.get((row.tenant_id, row.endpoint), _WANTED_BY.keys())
+        if any(kind in _WANTED_BY[role] for role in called_as):
+            alias = row.alias_key if row.tenant_id == tables.SUPER_TENANT else f"{row.alias_key}_{row.tenant_id}"
+            assert alias not in entries, "two certificates want one alias on the gateways"
+            entries[alias] = row.fingerprint_sha256
+    return entries
 
 
 def _stored_certificates_are_what_they_are_called(transaction: Connection) -> None:
@@ -179,8 +209,20 @@ def _stored_certificates_are_what_they_are_called(transaction: Connection) -> No
         assert hashlib.sha256(row.der).hexdigest() == row.sha256
 
 
+def _names_are_the_certificates_own(transaction: Connection) -> None:
+    of, name = tables.certificate.c, tables.certificate_name.c
+    stated = defaultdict[tuple[int, str], set[str]](set)
+    for row in transaction.execute(select(name.tenant_id, name.alias_key, name.name)):
+        stated[row.tenant_id, row.alias_key].add(row.name)
+    for row in transaction.execute(select(of.tenant_id, of.alias_key, of.certificate)):
+        own = Certificate.parse(base64.b64decode(row.certificate)).server_names
+
+        assert stated.pop((row.tenant_id, row.alias_key), set()) == own
+    assert stated == {}, "names of certificates that are gone"
+
+
 def _no_generation_goes_down(
-    transaction: Connection, folder: DataFolder, contents: Contents, gateways: Iterable[str]
+    transaction: Connection, folder: DataFolder, may_hold: Mapping[str, Contents], gateways: Iterable[str]
 ) -> None:
     """By what was reported, by what the listener logged, and on disk: not older than what was reported."""
     of = tables.gateway_report.c
@@ -189,16 +231,16 @@ def _no_generation_goes_down(
         history = list(reported)
         installed = [line["generation"] for line in log_lines(folder, gateway) if line.get("event") == "installed"]
         held = managed_digest(folder.truststore(gateway).read_bytes())
-        on_disk = [number for number, digest in contents.items() if digest == held]
+        on_disk = [number for number, digest in may_hold[gateway].items() if digest == held]
 
         assert history == sorted(history), gateway
         assert installed == sorted(installed), gateway
         assert max(on_disk, default=0) >= max(history, default=0), gateway
 
 
-def _managed_entries_were_signed(folder: DataFolder, contents: Contents, gateways: Iterable[str]) -> None:
+def _managed_entries_were_signed(folder: DataFolder, may_hold: Mapping[str, Contents], gateways: Iterable[str]) -> None:
     for gateway in gateways:
-        assert managed_digest(folder.truststore(gateway).read_bytes()) in contents.values(), gateway
+        assert managed_digest(folder.truststore(gateway).read_bytes()) in may_hold[gateway].values(), gateway
 
 
 def managed_digest(data: bytes) -> str:

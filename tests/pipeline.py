@@ -9,20 +9,29 @@ from datetime import UTC, datetime, timedelta
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.certificates import Made, self_signed
+from tests.invariants import assert_truststores
+from trustcast.domain.environment import EnvironmentType
 from trustcast.domain.errors import Unavailable
 from trustcast.domain.head import Head, HeadSigner, opened
 from trustcast.domain.messages import Message
 from trustcast.domain.policy import Policy
-from trustcast.storage import gateways, operations, truststores
+from trustcast.domain.published_api import Backends, EndpointKind, PublishedApi
+from trustcast.storage import audit, gateways, operations, truststores
 from trustcast.storage.gateways import Enrolled, Phase, Report
 from trustcast.storage.operations import Kind, Operation, Verdict
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT
-from trustcast_api import scopes
+from trustcast.storage.tenants import OnExpiry, Tenant
+from trustcast_api import rotate, scopes
 from trustcast_api.accept_request import Request, accept_request
+from trustcast_api.change_environment import change_environment
+from trustcast_api.change_tenant import change_tenant
 from trustcast_api.principal import Principal
 from trustcast_api.record_report import record_report
-from trustcast_worker.apply_changes import Outcome, apply_changes
+from trustcast_api.register_api import register_api
+from trustcast_api.remove_api import remove_api
+from trustcast_worker.apply_changes import apply_changes
+from trustcast_worker.decide import Outcome
 from trustcast_worker.sign_heads import sign_heads
 from trustcast_worker.sweep import sweep
 from trustcast_worker.truststore_cache import TruststoreCache
@@ -59,7 +68,14 @@ class Pipeline:
         self.at += timedelta(**by)
 
     def add(
-        self, alias: str, endpoint: str = "", made: Made | None = None, *, ca: bool = False, key: str | None = None
+        self,
+        alias: str,
+        endpoint: str = "",
+        made: Made | None = None,
+        *,
+        ca: bool = False,
+        key: str | None = None,
+        who: Principal = ADMIN,
     ) -> str:
         """Accept an upload of `made` (one of its own by default) for `endpoint` (https://ALIAS.example by default)."""
         host = f"{alias.lower()}.example"
@@ -67,10 +83,57 @@ class Pipeline:
         request = Request(
             kind=Kind.ADD, alias=alias, endpoint=endpoint or f"https://{host}:443", certificate=der, ca=ca
         )
-        return self.accept(request, key=key)
+        return self.accept(request, key=key, who=who)
 
-    def delete(self, alias: str) -> str:
-        return self.accept(Request(kind=Kind.DELETE, alias=alias))
+    def replace(
+        self, alias: str, made: Made | None = None, *, if_match: str | None = None, who: Principal = ADMIN
+    ) -> str:
+        der = (made or self_signed(f"{alias.lower()}.example")).der
+        return self.accept(Request(kind=Kind.REPLACE, alias=alias, certificate=der, if_match=if_match), who=who)
+
+    def delete(self, alias: str, *, force: bool = False, who: Principal = ADMIN) -> str:
+        return self.accept(Request(kind=Kind.DELETE, alias=alias, force=force), who=who)
+
+    def rotate(self, alias: str, made: Made | None = None) -> str:
+        """Begin a rotation to `made`."""
+        der = (made or self_signed(f"{alias.lower()}.example")).der
+        return self.accept(Request(kind=Kind.ADD, alias=f"{alias}.next", rotation=alias.lower(), certificate=der))
+
+    def finish(self, alias: str) -> str:
+        return self.accept(rotate.finish(alias))
+
+    def cancel(self, alias: str) -> str:
+        return self.accept(rotate.cancel(alias))
+
+    def tenant(self, id: int) -> Principal:  # noqa: A002 - its name everywhere
+        """Make a tenant; return somebody who may do everything there."""
+        new = Tenant(id, f"tenant-{id}.example", OnExpiry.KEEP)
+        change_tenant(self.database, new, who=ADMIN, idempotency_key=None, at=self.at)
+        return Principal(name=f"token:{id}", tenant_id=id, scopes=scopes.ALL - scopes.BEYOND_ONE_TENANT)
+
+    def environment(self, name: str, type: str) -> None:  # noqa: A002 - its name everywhere
+        change_environment(
+            self.database,
+            name,
+            type=EnvironmentType(type),
+            description=None,
+            who=ADMIN,
+            idempotency_key=None,
+            at=self.at,
+        )
+
+    def api(self, name: str, *, production: str = "", sandbox: str = "", who: Principal = ADMIN) -> str:
+        """Register an API with these endpoints; return its id."""
+        urls = {"production": production, "sandbox": sandbox}
+        backends = {role: Backends(EndpointKind.SINGLE, (url,)) for role, url in urls.items() if url}
+        asked = PublishedApi(
+            name=name, version="1.0", context=f"/{name}", provider="admin", type="HTTP/REST", **backends
+        )
+        answer = register_api(self.database, asked, who=who, idempotency_key=None, at=self.at)
+        return str(answer.body["id"])
+
+    def remove_api(self, id: str) -> None:  # noqa: A002
+        remove_api(self.database, id, who=ADMIN, idempotency_key=None, at=self.at)
 
     def accept(self, request: Request, *, key: str | None = None, who: Principal = ADMIN) -> str:
         return accept_request(self.database, request, who=who, idempotency_key=key, at=self.at).id
@@ -109,8 +172,23 @@ class Pipeline:
 
     def trusted(self, environment: str = "default") -> set[str]:
         """The aliases in the truststore."""
+        return set(self.entries(environment))
+
+    def entries(self, environment: str = "default") -> dict[str, str]:
+        """The truststore: alias -> SHA-256 of the certificate."""
         with self.database.reading() as transaction:
-            return set(truststores.content(transaction, environment).entries)
+            return dict(truststores.content(transaction, environment).entries)
+
+    def generations(self, operation: str) -> dict[str, int]:
+        """In which generation of which environment the operation has arrived."""
+        with self.database.reading() as transaction:
+            return operations.generations(transaction, operation)
+
+    def assert_sound(self) -> None:
+        """Whatever happened: each environment holds what is routed there, and its generations are signed."""
+        with self.database.reading() as transaction:
+            assert_truststores(transaction, self.key.public_key())
+            audit.verify(transaction)
 
     def head(self, environment: str = "default") -> Head:
         """The newest head, its signature verified."""

@@ -60,10 +60,11 @@ def test_a_forgotten_operation_is_noticed(left: Left, copy: DataFolder) -> None:
         assert_invariants(copy, left.before, accepted=[*left.accepted, "another"])
 
 
-def _sql(statement: str) -> Break:
+def _sql(*statements: str) -> Break:
     def run(folder: DataFolder) -> None:
         with closing(Database(folder.database_url)) as database, database.writing() as transaction:
-            assert transaction.execute(text(statement)).rowcount
+            for statement in statements:
+                assert transaction.execute(text(statement)).rowcount
             transaction.commit()
 
     return run
@@ -106,9 +107,22 @@ BREAKS: dict[str, Break] = {
     "a head that nobody signed": _sql('UPDATE head SET envelope = replace(envelope, \'"sig":"\', \'"sig":"AAAA\')'),
     "a change log that leads elsewhere": _sql("DELETE FROM truststore_change WHERE alias = 'one'"),
     "an entry that no generation has": _sql("DELETE FROM truststore_entry WHERE alias = 'one'"),
+    "a certificate that the truststore has of another tenant": _sql(
+        "UPDATE AM_CERTIFICATE_METADATA SET TENANT_ID = 7 WHERE ALIAS_KEY = 'one'"
+    ),
+    "an environment that has what only others should": _sql(
+        "INSERT INTO api (id, tenant_id, name, version, context, provider, type, created_at, updated_at) "
+        "SELECT 'a', -1234, 'a', '1', '/a', 'a', 'HTTP/REST', '2026-01-01', '2026-01-01'",
+        "INSERT INTO api_endpoint (api, role, position, tenant_id, url, endpoint) "
+        "SELECT 'a', 'sandbox', 0, -1234, END_POINT, END_POINT FROM AM_CERTIFICATE_METADATA WHERE ALIAS_KEY = 'one'",
+        "UPDATE environment SET type = 'production'",
+    ),
+    "a change of routing that nobody looked at": _sql("INSERT INTO routing_due (created_at) VALUES ('2026-01-01')"),
+    "a name that is in no certificate": _sql("INSERT INTO certificate_name VALUES (-1234, 'one', 'other.example')"),
     "a certificate of another name": _sql("UPDATE certificate_blob SET der = x'00'"),
     "a report of an earlier generation": _sql(
-        "INSERT INTO gateway_report (gateway, generation, phase, at) SELECT gateway, 1, phase, at FROM gateway_report"
+        "INSERT INTO gateway_report (gateway, environment, generation, phase, at) "
+        "SELECT gateway, environment, 1, phase, at FROM gateway_report"
     ),
     "a gateway that fell back": _entries(lambda entries: [one for one in entries if one.alias not in {"two", "three"}]),
     "an entry that was never signed": _entries(lambda entries: [*entries, jks.trusted_entry("evil", STRANGER.der)]),

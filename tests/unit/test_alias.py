@@ -43,3 +43,23 @@ def test_other_alias_is_refused_without_being_repeated(text: str) -> None:
 
 def test_aliases_that_differ_in_case_have_one_key() -> None:
     assert alias.key("BackEnd") == alias.key("backend") == "backend"
+
+
+def test_alias_on_gateways_names_the_tenant_unless_it_is_the_super_tenant() -> None:
+    assert alias.on_gateways("web", alias.SUPER_TENANT) == "web"
+    assert alias.on_gateways("web", 7) == "web_7"
+
+
+@pytest.mark.parametrize(
+    ("text", "tenant"),
+    [("web_7", 7), ("a_b_2147483647", 2147483647), ("web", None), ("web_07", None), ("web_", None), ("7", None)],
+)
+def test_alias_may_look_like_another_tenants(text: str, tenant: int | None) -> None:
+    assert alias.tenant_named_by(text) == tenant
+
+
+def test_alias_of_the_next_certificate_is_a_legal_one_or_refused() -> None:
+    assert alias.checked(alias.following("a" * 250)) == "a" * 250 + ".next"
+    with pytest.raises(Rejected) as refused:
+        alias.following("a" * 251)
+    assert refused.value.code == "alias_too_long"

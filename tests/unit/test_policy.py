@@ -69,6 +69,23 @@ def test_expired_certificate_is_rejected() -> None:
     assert _refusal(SERVER, at=SERVER.not_after + timedelta(seconds=1)) == "certificate_expired"
 
 
+def test_expired_certificate_of_an_installation_that_is_taken_over_is_accepted_with_a_warning() -> None:
+    at = SERVER.not_after + timedelta(seconds=1)
+
+    warned = Policy().check(SERVER, endpoint=ENDPOINT, at=at, ca=False, accept_expired=True)
+
+    assert {one.code for one in warned} == {"expired"}
+
+
+def test_what_may_have_expired_may_not_have_anything_else() -> None:
+    weak = _parsed(self_signed("backend.example", key=rsa_key(1024), not_before=BEGIN, days=1))
+
+    with pytest.raises(Rejected) as refused:
+        Policy().check(weak, endpoint=ENDPOINT, at=NOW, ca=False, accept_expired=True)
+
+    assert refused.value.code == "key_size"
+
+
 def test_certificate_is_valid_until_the_last_second() -> None:
     assert _warnings(SERVER, at=SERVER.not_after) == {"expires_soon"}
 

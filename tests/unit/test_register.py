@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from trustcast.domain.errors import Conflict
+from trustcast.domain.errors import Conflict, PreconditionFailed
 from trustcast.domain.register import Holding, Register
 
 WEB = Holding(-1234, "web", "https://web.example:443", "a" * 64)
+NEW = Holding(-1234, "web", WEB.endpoint, "b" * 64)
+NEXT = Holding(-1234, "web.next", WEB.endpoint, "b" * 64, rotates="web")
 
 
 def conflict(register: Register, new: Holding) -> tuple[str, str | None]:
@@ -95,3 +99,179 @@ def test_tenants_do_not_see_one_another() -> None:
     register.add(Holding(7, "web", WEB.endpoint, WEB.fingerprint_sha256))
     with pytest.raises(Conflict):
         register.delete(8, "web")
+
+
+def code(change: Callable[[], object]) -> str:
+    with pytest.raises(Conflict) as refused:
+        change()
+    return refused.value.code
+
+
+def test_replace_takes_the_place_and_frees_the_certificate() -> None:
+    register = Register([WEB], per_endpoint=1)
+
+    register.replace(NEW)
+
+    assert register.held(-1234, "web") == NEW
+    register.add(Holding(-1234, "other", "https://other.example:443", WEB.fingerprint_sha256))
+
+
+def test_replace_with_the_same_certificate_is_no_change() -> None:
+    register = Register([WEB], per_endpoint=1)
+
+    register.replace(WEB)
+
+    assert register.held(-1234, "web") == WEB
+
+
+def test_replace_keeps_the_alias_as_it_is_shown() -> None:
+    shown = Holding(-1234, "web", WEB.endpoint, WEB.fingerprint_sha256, alias="Web")
+    register = Register([shown], per_endpoint=1)
+
+    register.replace(Holding(-1234, "web", WEB.endpoint, "b" * 64, alias="WEB"))
+
+    assert (held := register.held(-1234, "web")) is not None
+    assert held.alias == "Web"
+
+
+def test_what_is_not_there_cannot_be_replaced() -> None:
+    assert code(lambda: Register([], per_endpoint=1).replace(NEW)) == "certificate_not_found"
+
+
+def test_replace_does_not_take_a_certificate_that_another_alias_has() -> None:
+    other = Holding(-1234, "other", "https://other.example:443", NEW.fingerprint_sha256)
+
+    assert code(lambda: Register([WEB, other], per_endpoint=1).replace(NEW)) == "certificate_exists"
+
+
+def test_replace_is_for_the_endpoint_that_it_was_made_for() -> None:
+    moved = Holding(-1234, "web", "https://moved.example:443", "c" * 64)
+
+    assert code(lambda: Register([moved], per_endpoint=1).replace(NEW)) == "certificate_changed"
+
+
+def test_if_match_names_the_certificate_that_may_be_replaced() -> None:
+    register = Register([WEB], per_endpoint=1)
+
+    with pytest.raises(PreconditionFailed):
+        register.replace(NEW, if_match="c" * 64)
+    register.replace(NEW, if_match=WEB.fingerprint_sha256)
+
+    assert register.held(-1234, "web") == NEW
+
+
+def test_rotation_comes_beside_whatever_the_limit_of_the_endpoint_is() -> None:
+    register = Register([WEB], per_endpoint=1)
+
+    register.add(NEXT)
+
+    assert register.held(-1234, "web") == WEB
+    assert register.held(-1234, "web.next") == NEXT
+
+
+def test_rotation_does_not_count_for_the_limit_of_others() -> None:
+    register = Register([WEB, NEXT], per_endpoint=2)
+
+    register.add(Holding(-1234, "third", WEB.endpoint, "c" * 64))
+
+
+def test_rotation_needs_the_one_that_it_is_for() -> None:
+    assert code(lambda: Register([], per_endpoint=1).add(NEXT)) == "certificate_not_found"
+
+
+def test_rotation_is_for_the_endpoint_that_it_was_made_for() -> None:
+    moved = Holding(-1234, "web", "https://moved.example:443", "c" * 64)
+
+    assert code(lambda: Register([moved], per_endpoint=1).add(NEXT)) == "certificate_changed"
+
+
+def test_second_rotation_waits_for_the_first() -> None:
+    again = Holding(-1234, "web.next", WEB.endpoint, "c" * 64, rotates="web")
+    chained = Holding(-1234, "web.next.next", WEB.endpoint, "c" * 64, rotates="web.next")
+
+    assert code(lambda: Register([WEB, NEXT], per_endpoint=1).add(again)) == "rotation_under_way"
+    assert code(lambda: Register([WEB, NEXT], per_endpoint=1).add(chained)) == "rotation_under_way"
+
+
+def test_rotation_does_not_take_an_alias_that_somebody_has() -> None:
+    somebodys = Holding(-1234, "web.next", "https://other.example:443", "c" * 64)
+
+    assert code(lambda: Register([WEB, somebodys], per_endpoint=1).add(NEXT)) == "alias_exists"
+
+
+def test_old_certificate_stays_as_it_is_while_it_is_rotated() -> None:
+    other = Holding(-1234, "web", WEB.endpoint, "c" * 64)
+
+    assert code(lambda: Register([WEB, NEXT], per_endpoint=1).replace(other)) == "rotation_under_way"
+    assert code(lambda: Register([WEB, NEXT], per_endpoint=1).delete(-1234, "web")) == "rotation_under_way"
+
+
+def test_next_one_may_be_replaced_and_is_still_the_next_one() -> None:
+    register = Register([WEB, NEXT], per_endpoint=1)
+
+    register.replace(Holding(-1234, "web.next", WEB.endpoint, "c" * 64))
+
+    assert register.held(-1234, "web.next") == Holding(-1234, "web.next", WEB.endpoint, "c" * 64, rotates="web")
+
+
+def test_end_of_a_rotation_leaves_the_new_certificate_under_the_old_alias() -> None:
+    register = Register([WEB, NEXT], per_endpoint=1)
+
+    register.finish(NEW, successor="web.next")
+
+    assert register.held(-1234, "web") == NEW
+    assert register.held(-1234, "web.next") is None
+
+
+def test_rotation_that_is_no_more_cannot_end() -> None:
+    plain = Holding(-1234, "web.next", WEB.endpoint, "b" * 64)
+
+    assert code(lambda: Register([WEB], per_endpoint=1).finish(NEW, successor="web.next")) == "rotation_not_found"
+    assert (
+        code(lambda: Register([WEB, plain], per_endpoint=1).finish(NEW, successor="web.next")) == "rotation_not_found"
+    )
+    assert code(lambda: Register([NEXT], per_endpoint=1).finish(NEW, successor="web.next")) == "certificate_not_found"
+
+
+def test_rotation_ends_with_the_certificate_that_every_gateway_has() -> None:
+    replaced = Holding(-1234, "web.next", WEB.endpoint, "c" * 64, rotates="web")
+
+    assert code(lambda: Register([WEB, replaced], per_endpoint=1).finish(NEW, successor="web.next")) == (
+        "certificate_changed"
+    )
+
+
+def test_rotation_called_off_leaves_the_old_certificate() -> None:
+    register = Register([WEB, NEXT], per_endpoint=1)
+
+    register.cancel(-1234, "web.next", rotates="web")
+
+    assert register.held(-1234, "web") == WEB
+    assert register.held(-1234, "web.next") is None
+
+
+def test_calling_off_a_rotation_lets_nothing_else_go() -> None:
+    plain = Holding(-1234, "web.next", "https://other.example:443", "c" * 64)
+
+    assert code(lambda: Register([WEB, plain], per_endpoint=1).cancel(-1234, "web.next", rotates="web")) == (
+        "rotation_not_found"
+    )
+
+
+def test_longest_alias_can_be_replaced_although_it_cannot_be_rotated() -> None:
+    long = Holding(-1234, "a" * 255, WEB.endpoint, "a" * 64)
+    register = Register([long], per_endpoint=1)
+
+    register.delete(-1234, "a" * 255)
+
+    assert register.held(-1234, "a" * 255) is None
+
+
+def test_alias_that_ends_in_another_tenants_id_is_that_tenants_on_gateways() -> None:
+    register = Register([], per_endpoint=None, tenants={7})
+    theirs = Holding(-1234, "web_7", WEB.endpoint, "a" * 64)
+
+    assert code(lambda: register.add(theirs)) == "alias_reserved"
+    for free in ("web_8", "web_07", "web_7.next", "web7"):
+        register.add(Holding(-1234, free, WEB.endpoint, f"{free:0>64}"))
+    register.add(Holding(7, "web_7", WEB.endpoint, "a" * 64))

@@ -100,7 +100,8 @@ def due_since(transaction: Connection) -> datetime | None:
 
 def strike_off(transaction: Connection, done: Sequence[Due]) -> None:
     """Forget what has been looked at."""
-    transaction.execute(delete(routing_due).where(routing_due.c.id.in_([one.id for one in done])))
+    if done:
+        transaction.execute(delete(routing_due).where(routing_due.c.id.in_([one.id for one in done])))
 
 
 def concerned(transaction: Connection, due: Sequence[Due]) -> list[Holding]:
