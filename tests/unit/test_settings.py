@@ -140,3 +140,62 @@ def test_head_key_that_is_not_there_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match=r"none\.pem"):
         loaded.head_key()
+
+
+OIDC = {
+    "TRUSTCAST_OIDC_ISSUER": "https://id.example",
+    "TRUSTCAST_OIDC_AUDIENCE": "trustcast",
+    "TRUSTCAST_OIDC_ALGORITHM": "RS256",
+    "TRUSTCAST_OIDC_JWKS_URL": "https://id.example/jwks.json",
+    "TRUSTCAST_OIDC_TENANT": "carbon.super",
+}
+
+
+@pytest.mark.parametrize("missing", OIDC)
+def test_provider_is_named_whole_or_not_at_all(missing: str) -> None:
+    said = refusal(ApiSettings, API | {name: value for name, value in OIDC.items() if name != missing})
+
+    assert missing in said
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("TRUSTCAST_OIDC_JWKS_URL", "JWKS_FILE"), ("TRUSTCAST_OIDC_TENANT", "TENANT_CLAIM")]
+)
+def test_provider_has_one_source_of_keys_and_one_of_tenants(one: str, other: str) -> None:
+    said = refusal(ApiSettings, API | OIDC | {f"TRUSTCAST_OIDC_{other}": "x"})
+
+    assert one in said
+    assert f"TRUSTCAST_OIDC_{other}" in said
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256", "RS1", "ES256K", "rs256", "RS256,ES256", ""])
+def test_provider_signs_with_one_asymmetric_algorithm(algorithm: str) -> None:
+    assert "TRUSTCAST_OIDC_ALGORITHM" in refusal(ApiSettings, API | OIDC | {"TRUSTCAST_OIDC_ALGORITHM": algorithm})
+
+
+@pytest.mark.parametrize(
+    "url", ["https://id.example:8443/x?y=z", "http://127.0.0.1:8080/x", "http://[::1]/x", "http://localhost/x"]
+)
+def test_keys_come_over_https_or_from_this_machine(url: str) -> None:
+    assert settings.load(ApiSettings, API | OIDC | {"TRUSTCAST_OIDC_JWKS_URL": url}).oidc_jwks_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://id.example/x",
+        "http://127.0.0.1.id.example/x",
+        "http://localhost.id.example/x",
+        "http://10.0.0.1/x",
+        "ftp://127.0.0.1/x",
+        "file:///etc/passwd",
+        "https:///x",
+        "https://user@id.example/x",
+        "https://id.example:port/x",
+        "https://[::1/x",
+        "id.example/x",
+        "",
+    ],
+)
+def test_keys_come_from_nowhere_else(url: str) -> None:
+    assert "TRUSTCAST_OIDC_JWKS_URL" in refusal(ApiSettings, API | OIDC | {"TRUSTCAST_OIDC_JWKS_URL": url})

@@ -76,14 +76,14 @@ def _parsed(jwk: dict[str, Any], algorithm: str) -> jwt.PyJWK | None:
     return key
 
 
-async def fetch(url: str) -> bytes:
-    """Return what `url` answers, asked for at most 5 s, no redirects followed.
+async def fetch(url: str, *, seconds: float = 5.0) -> bytes:
+    """Return what `url` answers, asked for at most `seconds`, no redirects followed.
 
     Raises `httpx.HTTPError`, `TimeoutError`, `ValueError` for an answer that is too large.
     """
     # The proxy of the environment is for what is far away.
     client = httpx.AsyncClient(trust_env=url.startswith("https:"), headers={"Accept-Encoding": "identity"})
-    async with asyncio.timeout(5), client, client.stream("GET", url) as answer:
+    async with asyncio.timeout(seconds), client, client.stream("GET", url) as answer:
         answer.raise_for_status()
         read = b""
         async for part in answer.aiter_raw():
