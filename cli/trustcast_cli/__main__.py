@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -43,10 +44,10 @@ def demo() -> None:
     command.run()
 
 
-def main() -> None:
-    """Run a command; what stands in its way is one sentence on stderr and status 1."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command, the process' own by default; what stands in its way is one sentence on stderr and status 1."""
     try:
-        app()
+        app(arguments)
     except CannotRun as error:
         print(error, file=sys.stderr)
         sys.exit(1)

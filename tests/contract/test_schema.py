@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -15,7 +14,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import insert, inspect, select, text
 
-from tests.databases import PostgresServer
 from tests.pipeline import Pipeline
 from trustcast.domain.errors import Unavailable
 from trustcast.settings import SettingsError
@@ -25,18 +23,6 @@ from trustcast.storage.sqlite import journal_mode
 from trustcast.storage.tables import audit_tail, environment, metadata, outbox
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database without any table."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'empty.db'}"
-    else:
-        postgres: PostgresServer = request.getfixturevalue("postgres")
-        url = postgres.empty()
-        yield url
-        postgres.drop(url)
 
 
 def test_migrated_schema_is_what_the_tables_say(database: Database) -> None:
