@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from http import HTTPStatus
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
+from trustcast.domain.errors import Unavailable
 from trustcast_api import problems
 from trustcast_api.publisher import errors
+
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # httpx reads all public CAs for each client that has none
 
 
 def test_error_has_their_members() -> None:
@@ -76,3 +83,33 @@ def test_several_faults_are_listed_and_one_is_not() -> None:
 )
 def test_the_form_is_theirs_under_their_addresses_only(path: str, theirs: bool) -> None:
     assert errors.covers(path) is theirs
+
+
+def test_what_nobody_expected_is_told_without_detail() -> None:
+    answer = _asked(RuntimeError("secret"))
+
+    assert (answer.status_code, answer.json()["code"], answer.json()["message"]) == (500, 500, "Internal server error")
+    assert "secret" not in answer.text
+
+
+def test_headers_of_a_problem_stay() -> None:
+    answer = _asked(Unavailable("database_unavailable", "The database does not answer."))
+
+    assert (answer.status_code, answer.json()["description"]) == (503, "The database does not answer.")
+    assert (answer.headers["retry-after"], answer.headers["content-type"]) == ("2", "application/json")
+
+
+def _asked(failing_with: Exception) -> httpx.Response:
+    app = FastAPI()
+    problems.install(app)
+
+    @app.get(f"{errors.ROOT}/v4/endpoint-certificates")
+    def fail() -> None:
+        raise failing_with
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api.example", verify=_NO_TLS) as client:
+            return await client.get(f"{errors.ROOT}/v4/endpoint-certificates")
+
+    return asyncio.run(ask())

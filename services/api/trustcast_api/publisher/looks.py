@@ -72,8 +72,12 @@ def download(one: TrustedCertificate) -> Response:
 
 def users(here: Context, who: Principal, alias: str) -> list[ApiMetadata]:
     """Return the APIs that need the certificate, each once, by name; none for an unknown alias."""
+    try:
+        alias_key = aliases.key(known(alias))
+    except NotFound:
+        return []
     with here.database.reading() as transaction:
-        found = uses.users(transaction, who.tenant_id, aliases.key(alias)) if alias.isascii() else []
+        found = uses.users(transaction, who.tenant_id, alias_key)
     distinct = dict.fromkeys((one.id, one.name, one.context, one.version, one.provider) for one in found)
     return [
         ApiMetadata(id=id_, name=name, context=context, version=version, provider=provider)
