@@ -29,6 +29,12 @@ def test_a_name_that_nobody_knows_is_fatal_and_named() -> None:
         passed_settings.for_services({"TRUSTCAST_GATEWAY_RECONCILE_SECOND": "2"})
 
 
+def test_what_other_commands_are_told_goes_to_no_service() -> None:
+    passed = passed_settings.for_services({"TRUSTCAST_API_URL": "https://api.example", "TRUSTCAST_TOKEN_FILE": "token"})
+
+    assert passed == {"trustcast_api": {}, "trustcast_worker": {}, "trustcast_gateway": {}}
+
+
 def test_what_differs_between_processes_cannot_be_passed() -> None:
     with pytest.raises(CannotRun, match="chooses TRUSTCAST_GATEWAY_HOME for each process"):
         passed_settings.for_services({"TRUSTCAST_GATEWAY_HOME": "/opt/wso2"})
