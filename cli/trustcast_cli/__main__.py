@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-from trustcast_cli import audit, db, environments, tokens
+from trustcast_cli import audit, db, environments, imports, tokens
 from trustcast_cli.errors import CannotRun
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(imports.app, name="import")
 app.add_typer(environments.app, name="environments")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(audit.app, name="audit")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,11 @@ def ask(client: httpx.Client, method: str, path: str, **what: Any) -> httpx.Resp
     return answer
 
 
-def pages(client: httpx.Client, path: str, of: str) -> Iterator[Any]:
+def pages(client: httpx.Client, path: str, of: str, headers: Mapping[str, str] | None = None) -> Iterator[Any]:
     """Give every item of a list that comes in pages, `of` being its name in the answer. Raises `CannotRun`."""
     offset, total = 0, 1
     while offset < total:
-        page = ask(client, "GET", path, params={"limit": PAGE, "offset": offset}).json()
+        page = ask(client, "GET", path, params={"limit": PAGE, "offset": offset}, headers=headers).json()
         yield from page[of]
         offset, total = offset + PAGE, page["total"]
 

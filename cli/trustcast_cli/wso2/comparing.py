@@ -49,15 +49,15 @@ class _Seen:
         if one.refusal is not None:
             return replace(one.line, outcome=Outcome.REFUSED, problems=(one.refusal,))
         if held is not None:
-            return conflict(one, _ANOTHER)
+            return _conflict(one, _ANOTHER)
         if other := self._fingerprints.get(fingerprint):
             detail = f"The same certificate comes or came under the alias {other}, which serves."
-            return conflict(one, Problem("certificate_exists", detail))
+            return _conflict(one, Problem("certificate_exists", detail))
         self._fingerprints[fingerprint] = one.alias
         return one
 
 
-def conflict(candidate: Candidate, problem: Problem) -> Line:
+def _conflict(candidate: Candidate, problem: Problem) -> Line:
     """Say what stands in the way."""
     return replace(candidate.line, outcome=Outcome.CONFLICT, problems=(problem,))
 

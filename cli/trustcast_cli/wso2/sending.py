@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,21 +14,21 @@ from urllib.parse import quote
 import httpx
 
 from trustcast.domain.policy import Warning  # noqa: A004 - the word of the contract
+from trustcast_cli import client as api_client
 from trustcast_cli.api_manager import Environment
-from trustcast_cli.errors import CannotRun
 from trustcast_cli.wso2.candidates import Candidate
-from trustcast_cli.wso2.comparing import Held, conflict, present
+from trustcast_cli.wso2.comparing import Held, present
 from trustcast_cli.wso2.report import Line, Made, Outcome, Problem
 
 AT_ONCE = 8
-PAGE = 1000
 _WAIT_SECONDS = 30
 _DECIDED_WITHIN = 120.0
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 2.0  # what the api's Retry-After says
-_PROBLEMS = httpx.codes.BAD_REQUEST
-_OUTCOME_OF = {httpx.codes.CONFLICT: Outcome.CONFLICT, httpx.codes.SERVICE_UNAVAILABLE: Outcome.FAILED}
-_MAY_BE_OURS = frozenset({"alias_exists", "certificate_exists"})
+_OUTCOME_OF: dict[int, Outcome] = {
+    httpx.codes.CONFLICT: Outcome.CONFLICT,
+    httpx.codes.SERVICE_UNAVAILABLE: Outcome.FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,17 @@ class Trustcast:
 
     def tenants(self) -> dict[int, str]:
         """Return id -> domain. Raises `CannotRun`."""
-        return {one["id"]: one["domain"] for one in self._asked("/v1/tenants")["tenants"]}
+        return {one["id"]: one["domain"] for one in api_client.pages(self.client, "/v1/tenants", "tenants")}
 
     def environments(self) -> dict[str, str]:
         """Return name -> type. Raises `CannotRun`."""
-        return {one["name"]: one["type"] for one in self._asked("/v1/environments")["environments"]}
+        listed = api_client.ask(self.client, "GET", "/v1/environments").json()["environments"]
+        return {one["name"]: one["type"] for one in listed}
 
     def certificates(self, domain: str) -> list[Held]:
         """Return all that a tenant has. Raises `CannotRun`."""
-        return list(self._pages(domain, {}))
+        listed = api_client.pages(self.client, "/v1/certificates", "certificates", headers=_of_tenant(domain))
+        return [_held(one) for one in listed]
 
     def put_environment(self, one: Environment) -> Problem | None:
         """Create it; return why not."""
@@ -67,20 +69,17 @@ class Trustcast:
         """Ask for the certificate to be trusted, wait for the verdict and say what it is."""
         try:
             answer = self._decided(self._posted(one), one.line.tenant)
+            return self._refused(one, answer) if answer.is_error else _accepted(one.line, answer.json())
         except httpx.TransportError as error:
             problem = Problem("unreachable", f"The api does not answer: {error}.", "Run the same again.")
             return replace(one.line, outcome=Outcome.FAILED, problems=(problem,))
-        if answer.status_code >= _PROBLEMS:
-            return self._refused(one, answer)
-        return _accepted(one.line, answer.json())
 
     def _posted(self, one: Candidate) -> httpx.Response:
         fields = {"alias": one.alias, "endpoint": one.endpoint}
         fields |= {"ca": "true"} if one.ca else {}
         fields |= {"accept_expired": "true"} if one.expired else {}
         certificate = {"certificate": ("certificate.der", one.certificate.der, "application/pkix-cert")}
-        headers = {
-            "Trustcast-Tenant": one.line.tenant,
+        headers = _of_tenant(one.line.tenant) | {
             "Idempotency-Key": self._key(one.line.tenant, one.alias_key, one.certificate.fingerprint_sha256),
             "Prefer": f"wait={_WAIT_SECONDS}",
         }
@@ -92,44 +91,25 @@ class Trustcast:
         location = answer.headers.get("Location", "")
         while answer.status_code == httpx.codes.ACCEPTED and time.monotonic() < until:
             self.pause(_PAUSE_SECONDS)
-            told = self._patiently("GET", location, headers={"Trustcast-Tenant": tenant})
+            told = self._patiently("GET", location, headers=_of_tenant(tenant))
             if told.is_error or told.json()["state"] in {"applied", "rejected", "failed"}:
                 return told
         return answer
 
     def _refused(self, one: Candidate, answer: httpx.Response) -> Line:
         problem = _problem(answer)
-        if problem.code in _MAY_BE_OURS:  # an earlier run that was interrupted, or one beside this
-            mine = {"alias": one.alias}
-            for held in self._pages(one.line.tenant, mine):
-                if held.fingerprint_sha256 == one.certificate.fingerprint_sha256:
-                    return present(one, held)
-        outcome = _OUTCOME_OF.get(answer.status_code, Outcome.REFUSED)  # type: ignore[call-overload]
-        line = conflict(one, problem)
-        return replace(line, outcome=outcome)
+        if problem.code == "alias_exists":  # by an earlier run that was interrupted, or one beside this
+            path = f"/v1/certificates/{quote(one.alias, safe='')}"
+            there = self._patiently("GET", path, headers=_of_tenant(one.line.tenant))
+            if there.is_success and there.json()["fingerprint_sha256"] == one.line.fingerprint_sha256:
+                return present(one, _held(there.json()))
+        outcome = _OUTCOME_OF.get(answer.status_code, Outcome.REFUSED)
+        return replace(one.line, outcome=outcome, problems=(problem,))
 
     def _put(self, kind: str, name: str, body: Mapping[str, Any]) -> Problem | None:
         headers = {"Idempotency-Key": self._key(kind, name)}
         answer = self._patiently("PUT", f"/v1/{kind}/{quote(name, safe='')}", json=body, headers=headers)
         return _problem(answer) if answer.is_error else None
-
-    def _pages(self, domain: str, filters: Mapping[str, str]) -> Iterator[Held]:
-        offset, total = 0, 1
-        while offset < total:
-            asked = {**filters, "limit": str(PAGE), "offset": str(offset)}
-            page = self._asked("/v1/certificates", params=asked, headers={"Trustcast-Tenant": domain})
-            for one in page["certificates"]:
-                yield Held(one["alias"], one["endpoint"], one["fingerprint_sha256"])
-            offset, total = offset + PAGE, page["total"]
-
-    def _asked(self, path: str, **options: Any) -> Any:
-        try:
-            answer = self._patiently("GET", path, **options)
-        except httpx.TransportError as error:
-            raise CannotRun(f"The api at {self.client.base_url} does not answer: {error}.") from None
-        if answer.is_error:
-            raise CannotRun(f"The api answered {answer.status_code} to GET {path}: {_problem(answer).detail}")
-        return answer.json()
 
     def _patiently(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Send, and again if the api cannot be reached or asks for it; the key makes that harmless."""
@@ -192,10 +172,19 @@ def _environment(api: Trustcast, one: Environment, there: Mapping[str, str], *, 
     if there.get(one.name) == one.type:
         return Made(one.name, one.type, Outcome.PRESENT)
     if one.name in there:
-        detail = f"Trustcast has this environment as {there[one.name]}; an import does not change it."
-        return Made(one.name, one.type, Outcome.CONFLICT, Problem("environment_differs", detail))
+        detail = f"Trustcast has this environment as {there[one.name]}; it stays so."
+        advice = "`trustcast environments import FILE` gives it the file's type."
+        return Made(one.name, one.type, Outcome.CONFLICT, Problem("environment_differs", detail, advice))
     problem = None if dry_run else api.put_environment(one)
     return Made(one.name, one.type, Outcome.REFUSED if problem else Outcome.IMPORTED, problem)
+
+
+def _of_tenant(domain: str) -> dict[str, str]:
+    return {"Trustcast-Tenant": domain}
+
+
+def _held(certificate: Mapping[str, Any]) -> Held:
+    return Held(certificate["alias"], certificate["endpoint"], certificate["fingerprint_sha256"])
 
 
 def _asks_for_patience(answer: httpx.Response) -> bool:
