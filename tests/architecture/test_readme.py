@@ -6,9 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from trustcast_cli.__main__ import app
 
 ROOT = Path(__file__).parents[2]
 PAPERS = ["README.md", "CONTRIBUTING.md"]
+OURS = ["README.md", "docs/architecture.md"]
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 
 
@@ -26,6 +31,17 @@ def test_every_make_target_that_is_named_exists(paper: str) -> None:
 
     assert named
     assert named <= TARGETS
+
+
+@pytest.mark.parametrize("paper", OURS)
+def test_every_command_of_ours_that_is_named_exists_with_its_options(paper: str) -> None:
+    for line in re.findall(r"(?:^|`|bin/)trustcast ([a-z][^`\n]*)", (ROOT / paper).read_text(), re.MULTILINE):
+        command, words = get_command(app), line.partition("#")[0].split()
+        while isinstance(command, TyperGroup):
+            assert words[0] in command.commands, line
+            command = command.commands[words.pop(0)]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, line
 
 
 @pytest.mark.parametrize("paper", PAPERS)
