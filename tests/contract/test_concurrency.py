@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -12,12 +14,13 @@ from sqlalchemy import Connection, func, select, text
 
 from tests.certificates import Made, rsa_key, self_signed
 from tests.pipeline import Pipeline
+from trustcast.domain.errors import Conflict, NotFound
 from trustcast.domain.truststore import Truststore
 from trustcast.storage import audit, gateways, operations, truststores
 from trustcast.storage.gateways import Phase, Report
 from trustcast.storage.operations import State
 from trustcast.storage.session import Database
-from trustcast.storage.tables import audit_event, certificate_blob, head
+from trustcast.storage.tables import audit_event, certificate_blob, head, operation
 from trustcast_worker.apply_changes import LostRaceError
 from trustcast_worker.sign_heads import SIGN_AGAIN_AFTER
 from trustcast_worker.validate_uploads import ATTEMPTS, LEASE
@@ -281,6 +284,104 @@ def test_report_waits_for_the_one_before_it(postgres_url: str) -> None:
 
     late.result()
     assert first.operation(operation).converged_at is not None
+    close(pool_of)
+
+
+def test_report_and_request_for_what_is_installed_see_each_other(postgres_url: str) -> None:
+    """The request changes nothing, so its generation may be reported in the very moment in which it is applied."""
+    first, second = pool_of = workers(postgres_url, 2)
+    made = self_signed("web.example")
+    first.enrol("g1")
+    first.add("web", made=made)
+    first.run()
+    same = second.replace("web", made)
+    second.validate()
+    second.later(seconds=1)
+    told = Report(generation=1, entries_sha256=first.status().entries_sha256, phase=Phase.INSTALLED)
+
+    with ThreadPoolExecutor(1) as pool, first.database.writing() as transaction:
+        gateways.take_turns(transaction)
+        gateways.record(transaction, "g1", told, at=first.at)
+        late = pool.submit(second.apply)
+        wait_for_blocked(first.database, 1, unless=late)
+        transaction.commit()
+
+    assert [one.id for one in late.result().done] == [same]
+    assert first.operation(same).converged_at is not None
+    close(pool_of)
+
+
+def test_environment_that_comes_while_a_worker_waits_gets_its_share(postgres_url: str) -> None:
+    first, second = pool_of = workers(postgres_url, 2)
+    waiting = first.add("web")
+    first.validate()
+    second.later(seconds=1)
+
+    with ThreadPoolExecutor(1) as pool, first.database.writing() as transaction:
+        truststores.hold_all(transaction)
+        late = pool.submit(second.apply)
+        wait_for_blocked(first.database, 1, unless=late)
+        Pipeline(first.database).environment("another", "hybrid")
+        transaction.commit()
+
+    assert [one.id for one in late.result().done] == [waiting]
+    assert second.apply().looked_again
+    assert second.trusted("another") == {"web"}
+    second.assert_sound()
+    close(pool_of)
+
+
+WEB = "https://web.example:443"
+ALIASES = ("a", "b", "c")
+
+
+def do_something(pipeline: Pipeline, chance: random.Random) -> str | None:
+    """Ask for one thing, whatever comes of it; return the operation, if it became one."""
+    alias, made = chance.choice(ALIASES), CERTIFICATES[chance.randrange(len(CERTIFICATES))]
+    what: list[Callable[[], str | None]] = [
+        lambda: pipeline.add(alias, WEB, made),
+        lambda: pipeline.add(alias, "", made),
+        lambda: pipeline.replace(alias, made),
+        lambda: pipeline.delete(alias, force=chance.random() < 0.5),
+        lambda: pipeline.rotate(alias, made),
+        lambda: pipeline.finish(alias),
+        lambda: pipeline.cancel(alias),
+        lambda: pipeline.environment("live", chance.choice(["production", "sandbox", "hybrid"])),
+        lambda: pipeline.api(f"{pipeline.name}-{chance.random()}", production=WEB),
+        lambda: pipeline.api(f"{pipeline.name}-{chance.random()}", sandbox=WEB),
+    ]
+    try:
+        return chance.choice(what[:-3] * 3 + what[-3:])()
+    except (Conflict, NotFound):
+        return None
+
+
+CERTIFICATES = [self_signed(f"{alias}.example") for alias in (*ALIASES, *ALIASES, "web", "web")]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_many_ask_for_and_apply_at_once_all_is_where_it_belongs(database_url: str, seed: int) -> None:
+    pool_of = workers(database_url, 4, per_endpoint=None)
+
+    def live(pipeline: Pipeline) -> list[str]:
+        chance, asked = random.Random(f"{seed} {pipeline.name}"), []
+        for _ in range(12):
+            asked += [do_something(pipeline, chance) for _ in range(chance.randrange(1, 4))]
+            pipeline.validate()
+            pipeline.at += timedelta(seconds=1)
+            pipeline.apply()
+        return [one for one in asked if one is not None]
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(live, pool_of))
+    pool_of[0].later(seconds=60)
+    while pool_of[0].validate() or pool_of[0].apply():
+        pass
+
+    with pool_of[0].database.reading() as transaction:
+        states = select(operation.c.state, func.count()).group_by(operation.c.state)
+        assert {row[0] for row in transaction.execute(states)} <= {"applied", "rejected"}
+    pool_of[0].assert_sound()
     close(pool_of)
 
 
