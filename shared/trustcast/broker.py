@@ -15,7 +15,7 @@ from kombu import Connection, Queue, pools
 from kombu.exceptions import OperationalError
 
 from trustcast.domain.errors import Unavailable
-from trustcast.domain.messages import OperationAccepted, OperationValidated, TruststoreChanged
+from trustcast.domain.messages import CertificateExpiring, OperationAccepted, OperationValidated, TruststoreChanged
 
 if TYPE_CHECKING:
     from trustcast.domain.messages import Message
@@ -24,12 +24,16 @@ VALIDATE_UPLOADS = "trustcast.validate_uploads"
 APPLY_CHANGES = "trustcast.apply_changes"
 SIGN_HEADS = "trustcast.sign_heads"
 SWEEP = "trustcast.sweep"
+ANNOUNCE_EXPIRY = "trustcast.announce_expiry"
+
+CERTIFICATES = "trustcast:certificates"  # the Redis channel on which it is told which certificates come to their end
 
 _QUEUE_OF = {
     VALIDATE_UPLOADS: "validation",
     APPLY_CHANGES: "truststore",
     SIGN_HEADS: "truststore",
     SWEEP: "truststore",
+    ANNOUNCE_EXPIRY: "truststore",
 }
 _TASK_OF: dict[type[Message], str] = {OperationAccepted: VALIDATE_UPLOADS, OperationValidated: APPLY_CHANGES}
 _VISIBILITY_SECONDS = 180  # above twice the hard time limit; the shortest of all apps on a broker wins
@@ -41,7 +45,7 @@ def channel(environment: str) -> str:
 
 
 class Broker:
-    """Publishes what the outbox owes: wake-ups as Celery tasks, truststore changes as Redis hints."""
+    """Publishes what the outbox owes: wake-ups as Celery tasks, news of truststores and certificates as Redis hints."""
 
     def __init__(self, celery: Celery, hints: redis.Redis) -> None:
         self._celery = celery
@@ -52,6 +56,8 @@ class Broker:
         try:
             if isinstance(message, TruststoreChanged):
                 self._hints.publish(channel(message.environment), event)
+            elif isinstance(message, CertificateExpiring):
+                self._hints.publish(CERTIFICATES, event)
             else:
                 task = _TASK_OF[type(message)]
                 self._celery.send_task(task, args=[event], queue=_QUEUE_OF[task], retry=False)

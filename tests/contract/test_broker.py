@@ -20,7 +20,13 @@ from tests.redis_server import RedisServer
 from trustcast import broker
 from trustcast.domain import messages
 from trustcast.domain.errors import Unavailable
-from trustcast.domain.messages import Message, OperationAccepted, OperationValidated, TruststoreChanged
+from trustcast.domain.messages import (
+    CertificateExpiring,
+    Message,
+    OperationAccepted,
+    OperationValidated,
+    TruststoreChanged,
+)
 from trustcast.storage import outbox
 from trustcast.storage.session import Database
 from trustcast_cli import free_port
@@ -59,11 +65,11 @@ def tasks_in(url: str, queue: str) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def listening(url: str, environment: str) -> Iterator[list[str]]:
-    """Yield a list that holds, when the block ends, what was heard on the environment's channel."""
+def listening(url: str, channel: str) -> Iterator[list[str]]:
+    """Yield a list that holds, when the block ends, what was heard on the channel."""
     heard: list[str] = []
     with redis.Redis.from_url(url) as client, client.pubsub() as ears:
-        ears.subscribe(broker.channel(environment))
+        ears.subscribe(channel)
         while (first := ears.get_message(timeout=5)) is None or first["type"] != "subscribe":
             pass
         yield heard
@@ -92,8 +98,8 @@ def test_truststore_change_is_heard_in_its_environment_and_nowhere_else(url: str
 
     with (
         closing(broker.connect(url, url)) as door,
-        listening(url, "default") as heard,
-        listening(url, "other") as elsewhere,
+        listening(url, broker.channel("default")) as heard,
+        listening(url, broker.channel("other")) as elsewhere,
     ):
         door.publish(TruststoreChanged("default", 7), event)
 
@@ -102,12 +108,21 @@ def test_truststore_change_is_heard_in_its_environment_and_nowhere_else(url: str
 
 
 def test_hint_is_a_cloud_event_of_two_facts(url: str) -> None:
-    with closing(broker.connect(url, url)) as door, listening(url, "default") as heard:
+    with closing(broker.connect(url, url)) as door, listening(url, broker.channel("default")) as heard:
         door.publish(TruststoreChanged("default", 7), event_of(TruststoreChanged("default", 7)))
 
     told = json.loads(heard[0])
     assert (told["specversion"], told["type"]) == ("1.0", "trustcast.truststore.changed.v1")
     assert told["data"] == {"environment": "default", "generation": 7}
+
+
+def test_certificate_that_comes_to_its_end_is_heard_where_certificates_are_told_of(url: str) -> None:
+    event = event_of(CertificateExpiring(-1234, "web", 7))
+
+    with closing(broker.connect(url, url)) as door, listening(url, "trustcast:certificates") as heard:
+        door.publish(CertificateExpiring(-1234, "web", 7), event)
+
+    assert heard == [event]
 
 
 def test_nothing_that_is_sent_holds_certificate_bytes(url: str, sqlite_url: str) -> None:

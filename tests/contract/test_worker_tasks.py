@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 from celery import Celery
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from tests.certificates import self_signed
 from tests.pipeline import Pipeline, Postbox
 from trustcast import broker
 from trustcast.domain import messages
 from trustcast.domain.head import HeadSigner
-from trustcast.domain.messages import Message, OperationAccepted, OperationValidated
+from trustcast.domain.messages import CertificateExpiring, Message, OperationAccepted, OperationValidated
 from trustcast.storage import operations
-from trustcast.storage.operations import State
+from trustcast.storage.operations import Kind, State
 from trustcast.storage.session import Database
+from trustcast.storage.tables import SUPER_TENANT, tenant
+from trustcast_api.accept_request import Request
 from trustcast_worker import tasks
 from trustcast_worker.context import Context
 from trustcast_worker.settings import Settings
@@ -38,9 +40,10 @@ class Poisoned(Exception):
 class Worker:
     """A worker process without its process: each task is run by name."""
 
-    def __init__(self, app: Celery, pipeline: Pipeline) -> None:
+    def __init__(self, app: Celery, pipeline: Pipeline, box: Postbox) -> None:
         self._app = app
         self.pipeline = pipeline
+        self.box = box
 
     def run(self, task: str) -> None:
         message = WAKE_UP.get(task)
@@ -56,12 +59,13 @@ class Worker:
 def worker(database_url: str, tmp_path: Path) -> Iterator[Worker]:
     told = {"database_url": database_url, "redis_url": "redis://nowhere", "head_key_file": tmp_path / "unused.pem"}
     context = Context(Settings.model_validate(told), HeadSigner(Ed25519PrivateKey.generate()))
-    context.broker = Postbox()  # type: ignore[assignment]
+    box = Postbox()
+    context.broker = box  # type: ignore[assignment]
     app = broker.celery_app("memory://")
     # Celery hands what one app defines to every other app of the process, the next test's among them.
     app.task = partial(app.task, shared=False)  # type: ignore[method-assign]
     tasks.register(app, context)
-    yield Worker(app, Pipeline(context.database))
+    yield Worker(app, Pipeline(context.database), box)
     context.database.close()
 
 
@@ -110,3 +114,24 @@ def test_blame_falls_on_what_waits_for_a_truststore_and_on_nothing_else(database
 
     after = {one: pipeline.operation(one).attempts - before[one] for one in before}
     assert after == {applied: 0, waiting: 1, received: 0}
+
+
+def test_expiry_is_announced_and_what_is_not_kept_goes(worker: Worker) -> None:
+    pipeline = worker.pipeline
+    ended = self_signed("web.example", not_before=datetime.now(UTC) - timedelta(days=91))
+    taken_over = Request(
+        kind=Kind.ADD, alias="web", endpoint="https://web.example:443", certificate=ended.der, accept_expired=True
+    )
+    pipeline.later(seconds=-60)
+    pipeline.accept(taken_over)
+    pipeline.run()
+    assert pipeline.trusted() == {"web"}
+    with pipeline.database.writing() as transaction:
+        transaction.execute(update(tenant).values(on_expiry="remove"))
+        transaction.commit()
+
+    for task in (broker.ANNOUNCE_EXPIRY, broker.VALIDATE_UPLOADS, broker.APPLY_CHANGES):
+        worker.run(task)
+
+    assert CertificateExpiring(SUPER_TENANT, "web", 0) in worker.box.taken
+    assert pipeline.trusted() == set()

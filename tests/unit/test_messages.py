@@ -12,6 +12,7 @@ import pytest
 from trustcast.domain.errors import Rejected
 from trustcast.domain.messages import (
     MAX_MESSAGE_BYTES,
+    CertificateExpiring,
     Message,
     OperationAccepted,
     OperationValidated,
@@ -23,7 +24,12 @@ from trustcast.domain.messages import (
 GOLDEN = Path(__file__).with_name("golden")
 AT = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 OPERATION = "0b51e6b2-6d3f-4c0a-9a53-0d0a3a0b8c11"
-ALL: list[Message] = [OperationAccepted(OPERATION), OperationValidated(OPERATION), TruststoreChanged("default", 7)]
+ALL: list[Message] = [
+    OperationAccepted(OPERATION),
+    OperationValidated(OPERATION),
+    TruststoreChanged("default", 7),
+    CertificateExpiring(-1234, "Web", 7),
+]
 
 
 def golden(message: Message) -> dict[str, Any]:
@@ -86,6 +92,8 @@ def test_type_ends_in_its_version(message: Message) -> None:
         '{"type":"trustcast.truststore.changed.v1","data":{"environment":"default","generation":"7"}}',
         '{"type":"trustcast.truststore.changed.v1","data":{"environment":"default","generation":true}}',
         '{"type":"trustcast.truststore.changed.v1","data":{"environment":"default"}}',
+        '{"type":"trustcast.certificate.expiring.v1","data":{"tenant_id":"-1234","alias":"web","days":7}}',
+        '{"type":"trustcast.certificate.expiring.v1","data":{"tenant_id":-1234,"alias":"web","days":7.0}}',
         " " * (MAX_MESSAGE_BYTES + 1),
     ],
 )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trustcast_worker.settings import Settings
 
 SIGN_SECONDS = 30.0
+ANNOUNCE_SECONDS = 3600.0
 
 
 def create_app(settings: Settings) -> Celery:
@@ -27,6 +28,7 @@ def create_app(settings: Settings) -> Celery:
     app.conf.beat_schedule = {
         broker.SWEEP: {"task": broker.SWEEP, "schedule": settings.worker_sweep_seconds},
         broker.SIGN_HEADS: {"task": broker.SIGN_HEADS, "schedule": SIGN_SECONDS},
+        broker.ANNOUNCE_EXPIRY: {"task": broker.ANNOUNCE_EXPIRY, "schedule": ANNOUNCE_SECONDS},
     }
     # Celery's usual scheduler keeps its schedule in a pickle on disk. Ours begins anew with each start, see below.
     app.conf.beat_scheduler = "celery.beat:Scheduler"
@@ -36,5 +38,6 @@ def create_app(settings: Settings) -> Celery:
         """Pick up at once what waited while nobody was here."""
         app.send_task(broker.SWEEP)
         app.send_task(broker.SIGN_HEADS)
+        app.send_task(broker.ANNOUNCE_EXPIRY)
 
     return app

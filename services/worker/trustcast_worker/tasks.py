@@ -9,8 +9,9 @@ import structlog
 from trustcast import broker
 from trustcast.domain import messages
 from trustcast.domain.errors import Rejected, Unavailable
-from trustcast.domain.messages import OperationValidated, TruststoreChanged
+from trustcast.domain.messages import CertificateExpiring, OperationAccepted, OperationValidated, TruststoreChanged
 from trustcast.storage import outbox
+from trustcast_worker.announce_expiry import announce_expiry, remove_expired
 from trustcast_worker.apply_changes import LostRaceError, apply_changes, blame
 from trustcast_worker.decide import Outcome
 from trustcast_worker.sign_heads import sign_heads
@@ -53,6 +54,7 @@ def register(app: Celery, context: Context) -> None:
     task(broker.APPLY_CHANGES, _apply, **_RETRY)
     task(broker.SIGN_HEADS, _sign, **_RETRY)
     task(broker.SWEEP, _sweep)
+    task(broker.ANNOUNCE_EXPIRY, _announce, **_RETRY)
 
 
 def _validate(context: Context, event: str) -> None:
@@ -107,6 +109,18 @@ def _sweep(context: Context) -> None:
     outbox.drain(context.database, context.broker)
     if context.settings.health_file is not None:
         context.settings.health_file.touch()
+
+
+def _announce(context: Context) -> None:
+    at = context.now()
+    while announced := announce_expiry(context.database, at=at):
+        for one, days in announced:
+            log.warning("expiring" if days else "expired", alias=one.alias, tenant=one.tenant_id, days=days)
+        outbox.drain(context.database, context.broker, only=CertificateExpiring)
+    while removals := remove_expired(context.database, at=at):
+        for removal in removals:
+            log.info("accepted", operation=removal.id, kind=removal.kind, requested_by=removal.requested_by)
+        outbox.drain(context.database, context.broker, only=OperationAccepted)
 
 
 def _heard(event: str) -> None:

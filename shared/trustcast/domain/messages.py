@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 from trustcast.domain.errors import Rejected
 
@@ -44,9 +44,25 @@ class TruststoreChanged:
     generation: int
 
 
-Message = OperationAccepted | OperationValidated | TruststoreChanged
-_BY_TYPE: dict[str, type[Message]] = {
-    kind.type: kind for kind in (OperationAccepted, OperationValidated, TruststoreChanged)
+@dataclass(frozen=True, slots=True)
+class CertificateExpiring:
+    """A trusted certificate has `days` days left or fewer; with 0 it has expired. Its tenant should look."""
+
+    type: ClassVar[str] = "trustcast.certificate.expiring.v1"
+    tenant_id: int
+    alias: str
+    days: int
+
+
+Message = OperationAccepted | OperationValidated | TruststoreChanged | CertificateExpiring
+_BY_TYPE: dict[str, type[Message]] = {kind.type: kind for kind in get_args(Message)}
+_TYPE_OF: dict[str, type[int | str]] = {
+    "operation": str,
+    "environment": str,
+    "generation": int,
+    "tenant_id": int,
+    "alias": str,
+    "days": int,
 }
 
 
@@ -78,7 +94,6 @@ def decode(text: str | bytes) -> Message:
         values = {field.name: event["data"][field.name] for field in fields(kind)}
     except (ValueError, TypeError, KeyError, RecursionError):
         raise malformed from None
-    expected = {"operation": str, "environment": str, "generation": int}
-    if any(type(value) is not expected[name] for name, value in values.items()):
+    if any(type(value) is not _TYPE_OF[name] for name, value in values.items()):
         raise malformed
     return kind(**values)

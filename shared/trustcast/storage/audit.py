@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import ColumnElement, Connection
 
 GENESIS = "0" * 64
 _BATCH = 2000
@@ -143,7 +143,7 @@ def _hold(last: Tail, anchor: Tail | None) -> None:
         raise BrokenChainError(last.sequence, "it is not the one that was kept outside; it or one before was rewritten")
 
 
-def _followed(last: Tail, row: Row[Any], end: Tail) -> Tail:
+def _followed(last: Tail, row: Sequence[Any], end: Tail) -> Tail:
     previous, sha256, sequence, *told = row
     expected = last.sequence + 1
     if sequence != expected:

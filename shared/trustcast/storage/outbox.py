@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select
 
 from trustcast.domain import messages
 from trustcast.domain.errors import Rejected
-from trustcast.domain.messages import TruststoreChanged
+from trustcast.domain.messages import CertificateExpiring, TruststoreChanged
 from trustcast.storage.tables import outbox
 
 if TYPE_CHECKING:
@@ -70,8 +70,18 @@ def _understood(rows: Iterable[Any]) -> Iterable[tuple[int, Message, str]]:
 
 
 def _coalesced(owed: Iterable[tuple[Message, str]]) -> Iterable[tuple[Message, str]]:
-    newest: dict[tuple[str, str], tuple[Message, str]] = {}
+    newest: dict[tuple[str, object], tuple[Message, str]] = {}
     for message, event in owed:
-        whom = message.environment if isinstance(message, TruststoreChanged) else ""
-        newest[message.type, whom] = (message, event)
+        newest[message.type, _about(message)] = (message, event)
     return newest.values()
+
+
+def _about(message: Message) -> object:
+    """Return what tells a hint from another of its type; a wake-up is for everything that waits."""
+    match message:
+        case TruststoreChanged():
+            return message.environment
+        case CertificateExpiring():
+            return message.tenant_id, message.alias
+        case _:
+            return None
