@@ -24,8 +24,8 @@ GATEWAYS = 2
 PLAIN_USER = 10001
 # Celery, the hints and Flower; no administration of the server.
 SERVICES_MAY = "~* &* +@all -@admin -@dangerous +info"
-# What architecture.md grants a gateway: listen on its environment's channel, and ping.
-GATEWAYS_MAY = f"resetkeys resetchannels &trustcast:changes:{data_folder.ENVIRONMENT} +subscribe +unsubscribe +ping"
+# Listen for hints, and ping. Any environment's hints: environments are made while Redis runs, which reads this once.
+GATEWAYS_MAY = "resetkeys resetchannels &trustcast:changes:* +subscribe +unsubscribe +ping"
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import redis
 import structlog
 
 from tests.redis_server import RedisServer
+from trustcast import broker
 from trustcast.domain.messages import OperationAccepted, TruststoreChanged, encode
 from trustcast_gateway import hints
 
@@ -55,9 +56,9 @@ class Ears:
 
 
 @contextmanager
-def listening(client: redis.Redis) -> Iterator[Ears]:
+def listening(client: redis.Redis, environment: str = "default") -> Iterator[Ears]:
     ears, stop = Ears(), threading.Event()
-    thread = threading.Thread(target=hints.Hints(client, "default", ears.hear).listen, args=(stop,), daemon=True)
+    thread = threading.Thread(target=hints.Hints(client, environment, ears.hear).listen, args=(stop,), daemon=True)
     thread.start()
     try:
         yield ears
@@ -106,6 +107,15 @@ def test_other_environments_are_not_heard(connect: Connect) -> None:
         with connect() as client:
             client.publish("trustcast:changes:other", changed(9, "other"))
         publish(connect, changed(3))
+        ears.wait_for(None, 3)
+
+
+def test_environments_name_may_hold_spaces(connect: Connect) -> None:
+    name = "Production and Sandbox"
+    with listening(connect(), name) as ears:
+        ears.wait_for(None)
+        with connect() as client:
+            client.publish(broker.channel(name), changed(3, name))
         ears.wait_for(None, 3)
 
 

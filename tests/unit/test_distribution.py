@@ -49,6 +49,19 @@ def test_changes_come_over_http_with_the_token_and_compressed() -> None:
     assert api.reports[0]["phase"] == "installed"
 
 
+def test_names_with_spaces_stand_in_the_path_as_the_api_reads_them() -> None:
+    api = StatedApi(environment="Production and Sandbox")
+    with api.served() as url, connect(url, token="secret") as client:
+        distribution = Distribution(client, gateway="gateway 1/a", environment="Production and Sandbox")
+        distribution.changes(0)
+        distribution.report(REPORT)
+
+    assert api.requests == [
+        "GET /v1/environments/Production%20and%20Sandbox/changes?after=0",
+        "POST /v1/gateways/gateway%201%2Fa/reports",
+    ]
+
+
 def test_removal_is_read() -> None:
     body = json.dumps({**NOTHING, "changes": [{"change": "remove", "alias": "a"}]}).encode()
 
