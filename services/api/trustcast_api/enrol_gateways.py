@@ -43,6 +43,8 @@ def enrol(database: Database, path: Path) -> None:
     """
     named = _read(path)
     with database.writing() as transaction:
+        # Of a report at the same time either would miss that with the other everybody has arrived.
+        gateways.take_turns(transaction)
         known = truststores.environments(transaction)
         for environment in sorted({one.environment for one in named} - set(known)):
             log.warning("environment_unknown", environment=environment, next="its gateways wait until it is made")
