@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from dbscripts import scripts
 
-for name in scripts.SCRIPTS:
-    (scripts.FOLDER / f"{name}.sql").write_text(scripts.text(name), encoding="utf-8")
+if __name__ == "__main__":
+    for name in scripts.SCRIPTS:
+        (scripts.FOLDER / f"{name}.sql").write_text(scripts.text(name), encoding="utf-8")

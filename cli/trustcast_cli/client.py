@@ -20,14 +20,12 @@ _DIRECT = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")
 
 
 @contextmanager
-def connected(api_url: str, token_file: Path, tenant: str | None = None) -> Iterator[httpx.Client]:
-    """Give a client that sends the token of `token_file`, and acts for `tenant` (a domain) if one is named.
+def connected(api_url: str, token_file: Path) -> Iterator[httpx.Client]:
+    """Give a client that sends the token of `token_file`.
 
     Raises `CannotRun` for an address or a token that cannot be used.
     """
     headers = {"Authorization": f"Bearer {_token(token_file)}"}
-    if tenant is not None:
-        headers["Trustcast-Tenant"] = _sendable(tenant, "The tenant's domain")
     with httpx.Client(base_url=_address(api_url), headers=headers, timeout=_TIMEOUT, mounts=_DIRECT) as client:
         yield client
 
@@ -86,13 +84,9 @@ def _token(path: Path) -> str:
         ) from None
     if not token:
         raise CannotRun(f"The token file {path} is empty.")
-    return _sendable(token, f"What the token file {path} holds")
-
-
-def _sendable(text: str, what: str) -> str:
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise CannotRun(f"{what} has to be one word of ASCII characters.")
-    return text
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise CannotRun(f"The token file {path} has to hold one word of ASCII characters.")
+    return token
 
 
 def _reason(error: httpx.HTTPError) -> str:

@@ -11,9 +11,13 @@ import typer
 API_URL = "TRUSTCAST_API_URL"
 TOKEN_FILE = "TRUSTCAST_TOKEN_FILE"  # noqa: S105 - a name, no token
 
-ApiUrl = Annotated[str, typer.Option("--api-url", envvar=API_URL, help="Where the api is.")]
+ApiUrl = Annotated[
+    str,
+    typer.Option(
+        "--api-url", envvar=API_URL, help="Where the api is. SSL_CERT_FILE names its CA, if it is a private one."
+    ),
+]
 TokenFile = Annotated[Path, typer.Option("--token-file", envvar=TOKEN_FILE, help="A file with a bearer token.")]
-Tenant = Annotated[str | None, typer.Option("--tenant", help="Act for this tenant, by its domain; for administrators.")]
 
 DEFAULT_API_URL = "http://127.0.0.1:8080"
 DEFAULT_TOKEN_FILE = Path("data/admin.token")  # what `trustcast dev` makes
