@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from trustcast_api import openapi_answers
 from trustcast_api.auth import holding, holding_or_own_gateway, own_gateway
 from trustcast_api.principal import ADMINISTRATOR
 
@@ -35,11 +36,14 @@ def document(app: FastAPI) -> dict[str, Any]:
     """
     if app.openapi_schema is None:
         made = get_openapi(title=app.title, version=app.version, routes=app.routes)
-        made.setdefault("components", {})["securitySchemes"] = _SCHEMES
+        made["components"]["securitySchemes"] = _SCHEMES
+        made["components"]["schemas"]["Problem"] = openapi_answers.SCHEMA
         for route in iter_route_contexts(app.routes):
             if isinstance(route.original_route, APIRoute) and route.include_in_schema:
                 for method in route.methods or ():
-                    made["paths"][route.path_format][method.lower()]["security"] = list(_alternatives(route.dependant))
+                    operation = made["paths"][route.path_format][method.lower()]
+                    operation["security"] = list(_alternatives(route.dependant))
+                    openapi_answers.complete(operation["responses"])
         app.openapi_schema = made
     return app.openapi_schema
 
