@@ -10,6 +10,7 @@ import pytest
 from tests.certificates import self_signed
 from tests.pipeline import ADMIN, Pipeline
 from trustcast.domain.errors import Conflict, NotFound, PreconditionFailed
+from trustcast.storage import operations
 from trustcast.storage.idempotency import KeyReusedError
 from trustcast.storage.operations import Kind, State
 from trustcast.storage.session import Database
@@ -389,3 +390,26 @@ def test_next_certificate_is_judged_at_the_end_as_it_was_when_it_came(database: 
 
     assert pipeline.operation(identity).state is State.APPLIED
     assert pipeline.entries() == {"web": authority.fingerprint_sha256}
+
+
+def test_end_of_a_rotation_is_on_its_way_for_both_its_aliases(database: Database) -> None:
+    pipeline = trusting(database, "web")
+    pipeline.rotate("web")
+    pipeline.run()
+
+    identity = pipeline.finish("web")
+
+    with database.reading() as transaction:
+        found = [
+            [one.id for one in operations.pending(transaction, ADMIN.tenant_id, key)] for key in ("web", "web.next")
+        ]
+    assert found == [[identity], [identity]]
+
+
+def test_retired_gateway_is_not_waited_for(database: Database) -> None:
+    pipeline = rotating(database)
+    pipeline.report("g1", 2)
+
+    pipeline.enrol("g1")
+
+    assert pipeline.operation(pipeline.finish("web")).kind is Kind.REPLACE

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Table
+from sqlalchemy import ColumnElement, Table
 
 from trustcast.domain.endpoint import Endpoint, sought
 from trustcast.storage import certificates, coming
 from trustcast.storage.tables import certificate, operation
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement
-
     from trustcast.storage.certificates import TrustedCertificate
     from trustcast.storage.session import Database
 
@@ -93,7 +91,7 @@ def list_certificates(
     """
     if filters.status is Status.PENDING:
         return _pending(database, tenant_id, filters, sort=sort, limit=limit, offset=offset)
-    conditions = _conditions(certificate, tenant_id, filters)
+    conditions = [certificate.c.tenant_id == tenant_id, *_conditions(certificate, filters)]
     if filters.expires_before is not None:
         conditions.append(certificate.c.not_after < filters.expires_before)
     if filters.status is not None:
@@ -109,21 +107,16 @@ def _pending(
 ) -> tuple[list[TrustedCertificate], int]:
     """All of them are read for each page: when they end, only their bytes say; and they are few, or soon gone."""
     with database.reading() as transaction:
-        found = coming.certificates(transaction, _conditions(operation, tenant_id, filters))
+        found = coming.certificates(transaction, tenant_id, _conditions(operation, filters))
     if (before := filters.expires_before) is not None:
         found = [one for one in found if one.not_after < before]
     found.sort(key=lambda one: one.alias_key)
-    found.sort(key=lambda one: _comparable(one, sort.column), reverse=sort.descends)
+    found.sort(key=lambda one: getattr(one, sort.column), reverse=sort.descends)
     return found[offset : offset + limit], len(found)
 
 
-def _comparable(one: TrustedCertificate, column: str) -> Any:
-    return getattr(one, column)
-
-
-def _conditions(table: Table, tenant_id: int, filters: Filters) -> list[ColumnElement[bool]]:
-    of = table.c
-    conditions = [of.tenant_id == tenant_id]
+def _conditions(table: Table, filters: Filters) -> list[ColumnElement[bool]]:
+    of, conditions = table.c, list[ColumnElement[bool]]()
     if filters.alias is not None:
         conditions.append(of.alias_key == filters.alias.lower())
     if filters.alias_contains is not None:

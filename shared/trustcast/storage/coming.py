@@ -8,7 +8,7 @@ from cryptography import x509
 from sqlalchemy import select
 
 from trustcast.storage.certificates import TrustedCertificate
-from trustcast.storage.operations import PENDING, Kind
+from trustcast.storage.operations import Kind, on_its_way
 from trustcast.storage.tables import certificate_blob, operation
 
 if TYPE_CHECKING:
@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 _PLAIN = ("tenant_id", "alias", "endpoint", "fingerprint_sha256", "warnings")
 
 
-def certificates(transaction: Connection, conditions: Sequence[ColumnElement[bool]]) -> list[TrustedCertificate]:
-    """Return what will be trusted once the requests that match have been applied; one condition names the tenant."""
+def certificates(
+    transaction: Connection, tenant_id: int, conditions: Sequence[ColumnElement[bool]]
+) -> list[TrustedCertificate]:
+    """Return what will be trusted once a tenant's requests that match have been applied, in the order of acceptance."""
     of = operation.c
     rows = transaction.execute(
         select(*(of[name] for name in _PLAIN), of.id, of.kind, of.rotation, certificate_blob.c.der)
         .join_from(operation, certificate_blob)
-        .where(*conditions, of.state.in_(PENDING), of.kind.in_([Kind.ADD, Kind.REPLACE]))
+        .where(on_its_way(tenant_id), *conditions, of.kind.in_([Kind.ADD, Kind.REPLACE]))
         .order_by(of.sequence)
     )
     return [_as_trusted(row) for row in rows]
