@@ -17,6 +17,24 @@ Url = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": 2048}
 TypeName = Annotated[str, Field(examples=["HTTP/REST", "HTTP/SOAP", "WS"])]
 
 
+_EXAMPLE = {
+    "name": "PizzaShack",
+    "version": "1.0.0",
+    "context": "/pizzashack",
+    "provider": "admin",
+    "type": "HTTP/REST",
+    "endpoints": {
+        "production": {"kind": "single", "urls": ["https://backend.example:8443/pizzas/{id}"]},
+        "sandbox": None,
+    },
+}
+_REGISTERED = _EXAMPLE | {
+    "id": "0f5a1b9c-6a0e-4c0e-9d5b-3f6b4f3f7a10",
+    "created_at": "2026-11-23T12:00:00.000Z",
+    "updated_at": "2026-11-23T12:00:00.000Z",
+}
+
+
 class BackendsBody(BaseModel):
     """An endpoint of an API: one URL, several that share the load, or several that stand in for one another."""
 
@@ -41,24 +59,7 @@ class EndpointsBody(BaseModel):
 class ApiRequest(BaseModel):
     """An API as its publisher describes it."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "PizzaShack",
-                    "version": "1.0.0",
-                    "context": "/pizzashack",
-                    "provider": "admin",
-                    "type": "HTTP/REST",
-                    "endpoints": {
-                        "production": {"kind": "single", "urls": ["https://backend.example:8443/pizzas/{id}"]},
-                        "sandbox": None,
-                    },
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
     name: Name
     version: Name
     context: Name
@@ -82,6 +83,7 @@ class ApiRequest(BaseModel):
 class ApiBody(ApiRequest):
     """A registered API."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_REGISTERED]})
     id: str
     created_at: Time
     updated_at: Time

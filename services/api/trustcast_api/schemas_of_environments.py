@@ -20,6 +20,18 @@ _LABEL = "[a-z0-9]([a-z0-9_-]*[a-z0-9])?"
 Domain = Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=255)]
 
 
+_STANDING = {
+    "name": "Production and Sandbox",
+    "type": "hybrid",
+    "description": "Gateways in Frankfurt",
+    "generation": 42,
+    "entries": 117,
+    "gateways": 4,
+    "converged": True,
+}
+_TENANT = {"domain": "pizza.example", "on_expiry": "keep"}
+
+
 class EnvironmentRequest(BaseModel):
     """What an environment is to be; a description that is not given stays as it is."""
 
@@ -33,6 +45,7 @@ class EnvironmentRequest(BaseModel):
 class EnvironmentBody(BaseModel):
     """An environment and how it stands; `converged`: each of its gateways has the newest generation."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_STANDING]})
     name: str
     type: EnvironmentType
     description: str
@@ -64,9 +77,7 @@ class EnvironmentList(BaseModel):
 class TenantRequest(BaseModel):
     """What a tenant is to be."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"domain": "pizza.example", "on_expiry": "keep"}]}
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_TENANT]})
     domain: Domain
     on_expiry: OnExpiry = OnExpiry.KEEP
 
@@ -74,6 +85,7 @@ class TenantRequest(BaseModel):
 class TenantBody(BaseModel):
     """A tenant; `on_expiry` says what becomes of its certificates at their end."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"id": 7} | _TENANT]})
     id: int
     domain: str
     on_expiry: OnExpiry

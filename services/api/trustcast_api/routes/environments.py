@@ -34,6 +34,7 @@ router = APIRouter(prefix="/v1/environments", tags=["environments"])
 
 LONGEST_WAIT_SECONDS = 60
 _LOOK_EVERY_SECONDS = 0.1
+_JKS = "application/x-java-keystore"
 _SHORTEST_PASSWORD = 6  # keytool refuses to open anything shorter
 Here = Annotated[Context, Depends(context)]
 Reader = Annotated[Principal, Depends(holding(scopes.READ_ENVIRONMENTS))]
@@ -100,7 +101,12 @@ async def changes(
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-@router.get("/{name}/truststore.jks", dependencies=OF_ITS_GATEWAYS)
+@router.get(
+    "/{name}/truststore.jks",
+    dependencies=OF_ITS_GATEWAYS,
+    response_class=Response,
+    responses={200: {"content": {_JKS: {"schema": {"type": "string", "contentMediaType": _JKS}}}}},
+)
 def as_jks(name: Name, here: Here, truststore_password: Annotated[str | None, Header()] = None) -> Response:
     """Give the truststore as a JKS file, sealed with the password of the header `Truststore-Password`."""
     if truststore_password is None or len(truststore_password) < _SHORTEST_PASSWORD:
@@ -113,7 +119,7 @@ def as_jks(name: Name, here: Here, truststore_password: Annotated[str | None, He
         truststores.status(transaction, name)
         entries = [jks.trusted_entry(alias, der) for alias, der in truststores.certificates(transaction, name)]
     headers = {"Content-Disposition": f'attachment; filename="{name}.jks"', "Cache-Control": "no-store"}
-    return Response(jks.write(entries, truststore_password), media_type="application/x-java-keystore", headers=headers)
+    return Response(jks.write(entries, truststore_password), media_type=_JKS, headers=headers)
 
 
 def _generation(here: Context, name: str) -> int:
