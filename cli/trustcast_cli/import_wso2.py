@@ -121,7 +121,8 @@ def domains_of(options: Sequence[str]) -> dict[int, str]:
 def _domains(installation: Installation, given: Mapping[int, str], there: Mapping[int, str]) -> dict[int, str]:
     """Name each tenant: as Trustcast has it, as the person says, as UM_TENANT says, or by its number."""
     named = {**installation.domains, **given, **there, SUPER_TENANT: SUPER_DOMAIN}
-    return {id_: named.get(id_, f"tenant-{id_}").lower() for id_ in {row.tenant_id for row in installation.rows}}
+    ids = {row.tenant_id for row in installation.rows} | there.keys()
+    return {id_: named.get(id_, f"tenant-{id_}").lower() for id_ in ids}
 
 
 def _candidates(judged: Sequence[Candidate | Line]) -> list[Candidate]:

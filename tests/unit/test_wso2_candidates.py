@@ -96,6 +96,14 @@ def test_aliases_that_differ_in_case_only_are_one() -> None:
     assert (outcome, codes, advice) == (Outcome.UNUSABLE, ["alias_twice"], "Add --rename 'Orders=Orders-2'.")
 
 
+def test_an_alias_that_is_another_tenants_on_gateways_is_reserved() -> None:
+    advice = "Add --rename 'Orders_3=Orders_3-super'."
+
+    assert refused(match("Orders_3")) == (Outcome.UNUSABLE, ["alias_reserved"], advice)
+    assert isinstance(judged(match("Orders_4"))[0], Candidate)
+    assert isinstance(judged(match("orders_3", tenant_id=3))[0], Candidate)
+
+
 def test_two_tenants_may_have_the_same_alias() -> None:
     assert all(isinstance(one, Candidate) for one in judged(match("orders"), match("orders", tenant_id=3)))
 

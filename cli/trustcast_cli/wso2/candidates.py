@@ -44,7 +44,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """What all rows are judged by. `renames`: alias there -> alias here; `domains`: tenant id -> domain."""
+    """What all rows are judged by. `renames`: alias there -> alias here; `domains`: id -> domain of every tenant."""
 
     domains: Mapping[int, str]
     renames: Mapping[str, str]
@@ -67,7 +67,7 @@ class Judge:
         if match.der is None:
             return replace(line, outcome=Outcome.MISSING, problems=(Problem("certificate_missing", match.missing),))
         alias = self.renames.get(row.alias, row.alias)
-        problems = _of_alias(row, alias, taken)
+        problems = _of_alias(row, alias, taken, self.domains)
         endpoint = _endpoint(row.endpoint)
         if isinstance(endpoint, Problem):
             problems.append(endpoint)
@@ -143,15 +143,22 @@ def suggested(alias: str) -> str:
     return _NOT_IN_AN_ALIAS.sub("-", ascii_only).strip("-._")[: aliases.MAX_LENGTH] or "renamed"
 
 
-def _of_alias(row: Row, alias: str, taken: Mapping[tuple[int, str], str]) -> list[Problem]:
+def _of_alias(row: Row, alias: str, taken: Mapping[tuple[int, str], str], tenants: Mapping[int, str]) -> list[Problem]:
     try:
-        aliases.checked(alias)
+        key = aliases.key(aliases.checked(alias))
     except Rejected as error:
-        return [Problem(error.code, error.detail, f"Add --rename '{row.alias}={suggested(row.alias)}'.")]
-    if other := taken.get((row.tenant_id, aliases.key(alias))):
+        return [Problem(error.code, error.detail, _rename(row, suggested(row.alias)))]
+    if other := taken.get((row.tenant_id, key)):
         detail = f"Java and Trustcast compare aliases without their case: the row {other!r} has this alias already."
-        return [Problem("alias_twice", detail, f"Add --rename '{row.alias}={suggested(row.alias)}-2'.")]
+        return [Problem("alias_twice", detail, _rename(row, f"{suggested(row.alias)}-2"))]
+    if row.tenant_id == aliases.SUPER_TENANT and (named := aliases.tenant_named_by(key)) in tenants:
+        detail = f"On gateways this is what an alias of the tenant {named} looks like."
+        return [Problem("alias_reserved", detail, _rename(row, f"{suggested(row.alias)}-super"))]
     return []
+
+
+def _rename(row: Row, new: str) -> str:
+    return f"Add --rename '{row.alias}={new}'."
 
 
 def _endpoint(text: str) -> Endpoint | Problem:

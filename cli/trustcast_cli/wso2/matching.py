@@ -9,12 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from trustcast.domain.alias import SUPER_TENANT
 from trustcast.domain.policy import Warning  # noqa: A004 - the word of the contract
 from trustcast_cli.wso2.rows import Row
 from trustcast_cli.wso2.stored import certificates_in
 from trustcast_cli.wso2.truststore import GatewayTruststore
-
-SUPER_TENANT = -1234
 
 
 @dataclass(frozen=True, slots=True)

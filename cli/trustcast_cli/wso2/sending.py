@@ -164,8 +164,11 @@ def sent(api: Trustcast, candidates: Iterable[Candidate], *, advance: Callable[[
             advance()
         return lines
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
         return {one: line for lines in pool.map(in_turn, by_endpoint.values()) for one, line in lines}
+    finally:
+        pool.shutdown(cancel_futures=True)  # what waits is not begun any more after Ctrl-C
 
 
 def _environment(api: Trustcast, one: Environment, there: Mapping[str, str], *, dry_run: bool) -> Made:
