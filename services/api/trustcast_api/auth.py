@@ -26,7 +26,9 @@ _BEARER = re.compile(r"bearer +([\x21-\x7e]+)", re.IGNORECASE)  # RFC 6750, sect
 _LONGEST_DOMAIN = 255
 
 
-async def principal(request: Request, trustcast_tenant: Annotated[str | None, Header()] = None) -> Principal:
+async def principal(
+    request: Request, trustcast_tenant: Annotated[str | None, Header(alias="Trustcast-Tenant")] = None
+) -> Principal:
     """Return who sent this.
 
     The administrator may act for another tenant, by its domain in the header `Trustcast-Tenant`.
@@ -36,13 +38,15 @@ async def principal(request: Request, trustcast_tenant: Annotated[str | None, He
     owner = await _owner(context, request.headers.getlist("authorization"))
     if owner is None:
         raise UnauthenticatedError("unauthenticated", "Send a valid token: `Authorization: Bearer …`.")
+    owner = request.state.principal = replace(owner, address=request.client.host if request.client else None)
     if trustcast_tenant is not None:
         if ADMINISTRATOR not in owner.scopes:
             raise ForbiddenError("forbidden", "Only a token with trustcast:admin acts for another tenant.")
         if len(request.headers.getlist("trustcast-tenant")) > 1:
             raise Rejected("tenant_unknown", "Name one tenant.", field="Trustcast-Tenant")
         owner = replace(owner, tenant_id=await run_in_threadpool(_tenant, context, trustcast_tenant))
-    return replace(owner, address=request.client.host if request.client else None)
+        request.state.principal = owner
+    return owner
 
 
 async def _owner(context: Context, authorizations: list[str]) -> Principal | None:
