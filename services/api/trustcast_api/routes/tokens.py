@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection
 
@@ -18,13 +17,13 @@ from trustcast_api.create_token import NewToken, create_token
 from trustcast_api.once import Answer, once, use_of
 from trustcast_api.principal import Principal
 from trustcast_api.revoke_token import revoke_token
+from trustcast_api.routes.changing import Key, response
 from trustcast_api.schemas import Moment, Name, Time
 
 router = APIRouter(prefix="/v1/tokens", tags=["tokens"])
 
 Administrator = Annotated[Principal, Depends(holding(scopes.ADMINISTER))]
 Here = Annotated[Context, Depends(context)]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 AliasPrefix = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$", to_lower=True)]
 
 
@@ -103,7 +102,7 @@ def create(body: NewTokenBody, who: Administrator, here: Here, idempotency_key: 
         at=at,
     )
     here.tokens.look_again()
-    return JSONResponse(answer.body, answer.status, answer.headers)
+    return response(answer)
 
 
 @router.get("")
@@ -137,7 +136,7 @@ def revoke(id: Name, who: Administrator, here: Here, idempotency_key: Key = None
 
     answer = once(here.database, use_of(who, idempotency_key, "token.revoke", id), work, at=at)
     here.tokens.look_again()
-    return Response(status_code=answer.status)
+    return response(answer)
 
 
 def _created(made: Token, domain: str) -> Answer:
