@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -17,6 +18,7 @@ from trustcast_api.body_limit import BodyLimit
 from trustcast_api.drainer import Drainer
 from trustcast_api.enrol_gateways import enrol
 from trustcast_api.publisher import certificates, endpoint_certificates
+from trustcast_api.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,18 +35,20 @@ def create_app(settings: Settings) -> FastAPI:
     known = tokens.Tokens(database, admin_token, oidc.provider_of(settings))
     sender = broker.connect(settings.broker(), settings.redis())
     drainer = Drainer(database, sender)
+    refusals = Refusals(database, now=lambda: datetime.now(UTC))
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         drainer.start()
         yield
         drainer.stop()
+        refusals.stop()
         sender.close()
         database.close()
 
     # The interactive pages load scripts from elsewhere; the document itself is served.
     app = FastAPI(title="Trustcast", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.context = Context(database, sender, drainer, known, settings)
+    app.state.context = Context(database, sender, drainer, known, settings, refusals)
     app.add_middleware(BodyLimit)
     problems.install(app)
     for router in (*routes.ALL, endpoint_certificates.router, certificates.router):

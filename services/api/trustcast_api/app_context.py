@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from trustcast.broker import Broker
     from trustcast.storage.session import Database
     from trustcast_api.drainer import Drainer
+    from trustcast_api.refusals import Refusals
     from trustcast_api.settings import Settings
     from trustcast_api.tokens import Tokens
 
@@ -25,6 +26,7 @@ class Context:
     drainer: Drainer
     tokens: Tokens
     settings: Settings
+    refusals: Refusals
 
     def now(self) -> datetime:
         """Return the time."""

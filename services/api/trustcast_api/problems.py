@@ -21,6 +21,7 @@ from trustcast.domain.errors import (
 )
 from trustcast.storage.idempotency import KeyReusedError
 from trustcast_api.publisher.errors import for_the_face
+from trustcast_api.refusals import note_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,13 +131,14 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, for_the_face(handle))
 
 
-def _ours(_request: Request, error: Exception) -> JSONResponse:
+def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, TrustcastError)  # noqa: S101 - by registration
     status = next(
         (STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF), HTTPStatus.INTERNAL_SERVER_ERROR
     )
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         log.warning("unavailable", code=error.code, detail=error.detail)
+    note_refusal(request, error, status)
     several = error.errors if isinstance(error, RejectedMany) else (error,)
     errors = _field_errors([(one.field, one.code, one.detail) for one in several])
     members = error.members if isinstance(error, HinderedError) else {}

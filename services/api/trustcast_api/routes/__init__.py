@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trustcast_api.routes import (
     apis,
+    audit,
     certificates,
     environments,
     gateways,
@@ -23,5 +24,6 @@ ALL = (
     gateways.router,
     tenants.router,
     tokens.router,
+    audit.router,
     health.router,
 )
