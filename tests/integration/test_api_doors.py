@@ -13,9 +13,17 @@ from tests.served_api import ADMIN, ServedApi, token
 UPLOAD = ("POST", "/v1/certificates")
 ADMINISTRATORS = [
     UPLOAD,
+    ("PUT", "/v1/certificates/web"),
     ("DELETE", "/v1/certificates/web"),
+    ("POST", "/v1/certificates/web/rotation"),
+    ("POST", "/v1/certificates/web/rotation/finish"),
+    ("POST", "/v1/certificates/web/rotation/cancel"),
     ("GET", "/v1/certificates"),
     ("GET", "/v1/certificates/web"),
+    ("GET", "/v1/certificates/web/content"),
+    ("GET", "/v1/certificates/web/usage"),
+    ("GET", "/v1/certificates/web/rotation"),
+    ("GET", "/v1/operations"),
     ("GET", "/v1/operations/1"),
 ]
 READERS = [

@@ -30,11 +30,17 @@ def part(name: str, value: bytes, *, file: str | None = None, extra: str = "") -
     )
 
 
-def send(api: ServedApi, *parts: bytes, content_type: str = "", end: bytes = b"", **options: Any) -> httpx.Response:
+def send(
+    api: ServedApi,
+    *parts: bytes,
+    content_type: str = "",
+    end: bytes = b"",
+    to: tuple[str, str] = ("POST", "/v1/certificates"),
+) -> httpx.Response:
     """Send a multipart body as it is written here."""
     headers = {"Content-Type": content_type or f"multipart/form-data; boundary={BOUNDARY}"}
     body = b"".join(parts) + (end or f"--{BOUNDARY}--\r\n".encode())
-    return api.ask("POST", "/v1/certificates", content=body, headers=headers, **options)
+    return api.ask(*to, content=body, headers=headers)
 
 
 def upload(api: ServedApi, **fields: bytes) -> httpx.Response:
@@ -108,6 +114,22 @@ def test_illegal_endpoint_is_refused(api: ServedApi, value: str) -> None:
     assert answer.status_code == 400
     assert fields_at_fault(answer.json()) == {"endpoint"}
     assert MARK not in answer.text
+
+
+@pytest.mark.parametrize("to", [("PUT", "/v1/certificates/web"), ("POST", "/v1/certificates/web/rotation")])
+def test_successor_is_read_as_strictly(api: ServedApi, to: tuple[str, str]) -> None:
+    wrong = send(api, part("certificate", MARK.encode()), part("ca", b"yes"), part("accept_expired", b"1"), to=to)
+    missing = send(api, to=to)
+    unknown = send(api, part("alias", MARK.encode()), to=to)
+    repeated = send(api, part("ca", b"true"), part("ca", b"true"), to=to)
+    other = api.ask(*to, json={"certificate": MARK})
+
+    assert fields_at_fault(assert_problem(wrong, 400, "invalid_request")) == {"certificate", "ca", "accept_expired"}
+    assert fields_at_fault(assert_problem(missing, 400, "field_missing")) == {"certificate"}
+    assert_problem(unknown, 400, "field_unknown")
+    assert fields_at_fault(assert_problem(repeated, 400, "field_repeated")) == {"ca"}
+    assert_problem(other, 415, "content_type")
+    assert not any(MARK in answer.text for answer in (wrong, missing, unknown, repeated, other))
 
 
 @pytest.mark.parametrize("name", ["password", MARK, "Alias", "", "ca\0"])
@@ -280,7 +302,12 @@ ODD_NAMES = ["\0", "a\0b", "a\nb", "\x7f", "a" * 300, "%", "é", "'", '"; DROP T
     ("method", "path"),
     [
         ("GET", "/v1/certificates/{}"),
+        ("GET", "/v1/certificates/{}/content"),
+        ("GET", "/v1/certificates/{}/usage"),
+        ("GET", "/v1/certificates/{}/rotation"),
         ("DELETE", "/v1/certificates/{}"),
+        ("POST", "/v1/certificates/{}/rotation/finish"),
+        ("POST", "/v1/certificates/{}/rotation/cancel"),
         ("GET", "/v1/operations/{}"),
         ("GET", "/v1/environments/{}/truststore"),
         ("GET", "/v1/environments/{}/changes"),
@@ -312,6 +339,9 @@ def test_path_that_is_no_text_is_not_found_or_refused(api: ServedApi, path: str)
         "expires_before=2026-99-99T00:00:00Z",
         f"endpoint=gopher://{MARK}",
         f"alias=%00{MARK}",
+        f"alias_contains=%00{MARK}",
+        f"sort={MARK}",
+        "sort=alias,endpoint",
         "limit=1e3",
     ],
 )

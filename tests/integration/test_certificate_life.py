@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,7 +14,8 @@ from cryptography import x509
 from tests.certificates import Made, authority, issued, rsa_key, self_signed
 from tests.integration.test_api_doors import assert_problem
 from tests.integration.test_api_requests import accepted, aliases, look_at, worked_on
-from tests.served_api import ADMIN, ServedApi, token
+from tests.redis_server import RedisServer
+from tests.served_api import ADMIN, ServedApi, add_environment, served, token
 
 WAIT = {"Prefer": "wait=10"}
 SHOP: dict[str, Any] = {
@@ -560,3 +562,14 @@ def test_endpoint_of_an_api_that_takes_no_certificates_is_refused(fresh_api: Ser
     body = assert_problem(fresh_api.upload("web", web()), 409, "endpoint_type_unsupported")
 
     assert body["errors"][0]["field"] == "endpoint"
+
+
+def test_endpoint_of_no_api_is_refused_where_the_operator_says_so(
+    sqlite_url: str, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    add_environment(sqlite_url, "other")
+    with served(tmp_path, sqlite_url, redis_server.url, {"TRUSTCAST_UNREGISTERED_ENDPOINTS": "refuse"}) as api:
+        assert_problem(api.upload("web", web()), 409, "endpoint_not_registered")
+        add_api(api)
+
+        accepted(api.upload("web", web()))

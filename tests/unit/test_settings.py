@@ -135,6 +135,12 @@ def test_one_certificate_per_endpoint_is_the_default() -> None:
     assert settings.load(WorkerSettings, WORKER).per_endpoint == 1
 
 
+@pytest.mark.parametrize("value", ["yes", "", "ALLOW"])
+def test_unregistered_endpoints_are_allowed_or_refused(value: str) -> None:
+    assert settings.load(ApiSettings, API).unregistered_endpoints == "allow"
+    assert "TRUSTCAST_UNREGISTERED_ENDPOINTS" in refusal(ApiSettings, API | {"TRUSTCAST_UNREGISTERED_ENDPOINTS": value})
+
+
 def test_head_key_that_is_not_there_is_named(tmp_path: Path) -> None:
     loaded = settings.load(WorkerSettings, WORKER | {"TRUSTCAST_HEAD_KEY_FILE": str(tmp_path / "none.pem")})
 
