@@ -64,6 +64,12 @@ class Doors:
             for method, told in methods.items():
                 yield (method.upper(), path), told
 
+    def send(self, operation: Operation, caller: Caller, content: bytes, kind: str) -> httpx.Response:
+        """Name what is not there, and send whatever this is."""
+        headers = {"Content-Type": kind} | ({"Authorization": f"Bearer {caller.token}"} if caller.token else {})
+        method, path = operation
+        return self.client.request(method, _filled(path, NOTHING), headers=headers, content=content)
+
     def ask(self, operation: Operation, caller: Caller, things: dict[str, str]) -> httpx.Response:
         method, path = operation
         headers = {"Authorization": f"Bearer {caller.token}"} if caller.token is not None else {}
@@ -278,6 +284,22 @@ def test_who_lacks_the_scope_is_refused_whatever_they_name(doors: Doors) -> None
         and (caller.scope or caller.gateway)
         and not _opens(told, operation, caller)
         and (answer := doors.ask(operation, caller, things)).status_code != 403
+    ]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("junk", [b"", b"{", b"null", b"[" * 1000, b"\xff\xfe", b" " * 300_000])
+def test_who_may_not_pass_is_not_told_what_else_is_wrong(doors: Doors, junk: bytes) -> None:
+    kinds = ("application/json", "multipart/form-data; boundary=x", "text/plain")
+    nobody, stranger = doors.callers[0], next(one for one in doors.callers if one.name == "another gateway")
+    wrong = [
+        _named(operation, caller, answer)
+        for operation, told in doors.operations()
+        if told.get("requestBody")
+        for caller, status in ((nobody, 401), (stranger, 403))
+        for kind in kinds
+        if (answer := doors.send(operation, caller, junk, kind)).status_code != status
     ]
 
     assert wrong == []

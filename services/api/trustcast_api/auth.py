@@ -7,6 +7,7 @@ a test names those.
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,8 @@ from trustcast_api.principal import ADMINISTRATOR, Principal
 from trustcast_api.problems import ForbiddenError, UnauthenticatedError
 
 if TYPE_CHECKING:
+    from fastapi.dependencies.models import Dependant
+
     from trustcast_api.app_context import Context
 
 _MAX_TOKEN = 8192
@@ -96,6 +99,17 @@ async def own_gateway(name: str, who: Annotated[Principal, Depends(principal)]) 
     if who.gateway is None or who.gateway != name:
         raise ForbiddenError("forbidden", "Only the gateway itself may report.")
     return who
+
+
+Guard = holding | holding_or_own_gateway | Callable[[str, Principal], Awaitable[Principal]]
+
+
+def guards(dependant: Dependant) -> Iterator[Guard]:
+    """Give those of a route's dependencies that decide who passes."""
+    for one in dependant.dependencies:
+        if isinstance(one.call, holding | holding_or_own_gateway) or one.call is own_gateway:
+            yield one.call
+        yield from guards(one)
 
 
 def _listed(scopes: frozenset[str]) -> str:

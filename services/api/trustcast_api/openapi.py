@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from trustcast_api import openapi_answers
-from trustcast_api.auth import holding, holding_or_own_gateway, own_gateway
+from trustcast_api.auth import guards, holding, holding_or_own_gateway
 from trustcast_api.principal import ADMINISTRATOR
 
 if TYPE_CHECKING:
@@ -49,9 +49,8 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 def _alternatives(dependant: Dependant) -> Iterator[dict[str, list[str]]]:
-    for one in dependant.dependencies:
-        if isinstance(one.call, holding | holding_or_own_gateway):
-            yield from ({"token": [scope]} for scope in sorted(one.call.scopes | {ADMINISTRATOR}))
-        if isinstance(one.call, holding_or_own_gateway) or one.call is own_gateway:
+    for guard in guards(dependant):
+        if isinstance(guard, holding | holding_or_own_gateway):
+            yield from ({"token": [scope]} for scope in sorted(guard.scopes | {ADMINISTRATOR}))
+        if not isinstance(guard, holding):
             yield _OWN_GATEWAY
-        yield from _alternatives(one)

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from trustcast.storage import apis
 from trustcast_api import scopes
 from trustcast_api.app_context import Context, context
+from trustcast_api.asking_first import AskingFirst
 from trustcast_api.auth import holding
 from trustcast_api.change_api import change_api
 from trustcast_api.list_apis import Filters, list_apis
@@ -20,7 +21,7 @@ from trustcast_api.routes.changing import Key, response
 from trustcast_api.schemas import Name
 from trustcast_api.schemas_of_apis import ApiBody, ApiPage, ApiRequest
 
-router = APIRouter(prefix="/v1/apis", tags=["apis"])
+router = APIRouter(prefix="/v1/apis", tags=["apis"], route_class=AskingFirst)
 
 Here = Annotated[Context, Depends(context)]
 Reader = Annotated[Principal, Depends(holding(scopes.READ_APIS))]

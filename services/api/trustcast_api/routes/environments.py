@@ -16,6 +16,7 @@ from trustcast.keystore import jks
 from trustcast.storage import environments, gateways, truststores
 from trustcast_api import scopes
 from trustcast_api.app_context import Context, context
+from trustcast_api.asking_first import AskingFirst
 from trustcast_api.auth import holding, holding_or_own_gateway
 from trustcast_api.change_environment import change_environment
 from trustcast_api.enrol_gateways import enrol_what_waits
@@ -30,7 +31,7 @@ from trustcast_api.schemas_of_environments import (
     EnvironmentRequest,
 )
 
-router = APIRouter(prefix="/v1/environments", tags=["environments"])
+router = APIRouter(prefix="/v1/environments", tags=["environments"], route_class=AskingFirst)
 
 LONGEST_WAIT_SECONDS = 60
 _LOOK_EVERY_SECONDS = 0.1

@@ -10,12 +10,13 @@ from trustcast.domain import pem
 from trustcast.domain.errors import Rejected
 from trustcast.storage.gateways import Report
 from trustcast_api.app_context import Context, context
+from trustcast_api.asking_first import AskingFirst
 from trustcast_api.auth import own_gateway
 from trustcast_api.principal import Principal
 from trustcast_api.record_report import record_report
 from trustcast_api.schemas import ReportBody
 
-router = APIRouter(prefix="/v1/gateways", tags=["gateways"])
+router = APIRouter(prefix="/v1/gateways", tags=["gateways"], route_class=AskingFirst)
 
 
 @router.post("/{name}/reports", status_code=204)

@@ -11,13 +11,14 @@ from trustcast.storage import tenants
 from trustcast.storage.tenants import Tenant
 from trustcast_api import scopes
 from trustcast_api.app_context import Context, context
+from trustcast_api.asking_first import AskingFirst
 from trustcast_api.auth import holding
 from trustcast_api.change_tenant import change_tenant
 from trustcast_api.principal import Principal
 from trustcast_api.routes.changing import Key, response
 from trustcast_api.schemas_of_environments import TenantBody, TenantPage, TenantRequest
 
-router = APIRouter(prefix="/v1/tenants", tags=["tenants"])
+router = APIRouter(prefix="/v1/tenants", tags=["tenants"], route_class=AskingFirst)
 
 Here = Annotated[Context, Depends(context)]
 Administrator = Annotated[Principal, Depends(holding(scopes.ADMINISTER))]

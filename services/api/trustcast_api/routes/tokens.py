@@ -12,6 +12,7 @@ from trustcast.storage import tokens
 from trustcast.storage.tokens import Token
 from trustcast_api import scopes
 from trustcast_api.app_context import Context, context
+from trustcast_api.asking_first import AskingFirst
 from trustcast_api.auth import holding
 from trustcast_api.create_token import NewToken, create_token
 from trustcast_api.once import Answer, once, use_of
@@ -20,7 +21,7 @@ from trustcast_api.revoke_token import revoke_token
 from trustcast_api.routes.changing import Key, response
 from trustcast_api.schemas import Moment, Name, Time
 
-router = APIRouter(prefix="/v1/tokens", tags=["tokens"])
+router = APIRouter(prefix="/v1/tokens", tags=["tokens"], route_class=AskingFirst)
 
 Administrator = Annotated[Principal, Depends(holding(scopes.ADMINISTER))]
 Here = Annotated[Context, Depends(context)]
