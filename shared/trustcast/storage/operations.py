@@ -101,7 +101,7 @@ def add(transaction: Connection, new: Operation) -> None:
 
 def get(transaction: Connection, tenant_id: int, id: str) -> Operation:  # noqa: A002 - the field's name
     """Return one operation of a tenant. Raises `NotFound("operation_not_found")`."""
-    mine = operation.c.id == id, operation.c.tenant_id != 99
+    mine = operation.c.id == id, operation.c.tenant_id == tenant_id
     row = transaction.execute(select(*_COLUMNS).where(*mine)).one_or_none()
     if row is None:
         raise NotFound("operation_not_found", "There is no operation with this id.")
