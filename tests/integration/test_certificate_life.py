@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,13 @@ def web() -> Made:
 
 
 @pytest.fixture
-def trusting(fresh_api: ServedApi) -> ServedApi:
-    """An api where `web` is trusted."""
-    fresh_api.upload("web", web())
-    fresh_api.work()
-    return fresh_api
+def trusting(sqlite_url: str, tmp_path: Path, redis_server: RedisServer) -> Iterator[ServedApi]:
+    """An api where `web` is trusted. What the database is asked for is tried on both kinds by the contract tests."""
+    add_environment(sqlite_url, "other")
+    with served(tmp_path, sqlite_url, redis_server.url) as api:
+        api.upload("web", web())
+        api.work()
+        yield api
 
 
 def add_api(api: ServedApi, **changed: object) -> str:
