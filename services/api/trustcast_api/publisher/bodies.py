@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,17 +12,26 @@ from trustcast_api.list_certificates import Status, status_of
 from trustcast_api.publisher import java_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from trustcast.storage.certificates import TrustedCertificate
     from trustcast_api.publisher.pages import Page
 
 
+def _shown(example: Mapping[str, Any]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [dict(example)]})
+
+
+_LISTED: Final = [{"alias": "web", "endpoint": "https://web.example:8443"}]
+_PLAIN: Final = {"offset": 0, "limit": 25, "total": 1}
+_LINKED: Final = _PLAIN | {"next": "", "previous": ""}
+
+
 class Metadata(BaseModel):
     """A certificate by name; `endpoint` in normal form, but as it was sent in the answer to an upload."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"alias": "web", "endpoint": "https://web.example:8443"}})
+    model_config = _shown({"alias": "web", "endpoint": "https://web.example:8443"})
     alias: str
     endpoint: str
 
@@ -31,17 +40,25 @@ class Validity(BaseModel):
     """From when until when, in Java's date text and UTC."""
 
     model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
-    begins: str = Field(alias="from", examples=["Fri May 06 18:11:14 UTC 2022"])
-    ends: str = Field(alias="to", examples=["Thu May 06 18:11:14 UTC 2032"])
+    begins: str = Field(alias="from")
+    ends: str = Field(alias="to")
 
 
 class Information(BaseModel):
     """What a certificate says of itself; `status` is `Active` or `Expired`."""
 
-    status: str = Field(examples=["Active"])
+    model_config = _shown(
+        {
+            "status": "Active",
+            "validity": {"from": "Fri May 06 18:11:14 UTC 2022", "to": "Thu May 06 18:11:14 UTC 2032"},
+            "version": "3",
+            "subject": "CN=localhost, OU=localhost, C=LK",
+        }
+    )
+    status: str
     validity: Validity
-    version: str = Field(examples=["3"])
-    subject: str = Field(examples=["CN=localhost, OU=localhost, C=LK"])
+    version: str
+    subject: str
 
     @classmethod
     def of(cls, one: TrustedCertificate, *, at: datetime) -> Information:
@@ -74,6 +91,7 @@ class Pagination(BaseModel):
 class Certificates(BaseModel):
     """One page of certificates."""
 
+    model_config = _shown({"count": 1, "certificates": _LISTED, "pagination": _LINKED})
     count: int
     certificates: list[Metadata]
     pagination: Pagination
@@ -95,6 +113,7 @@ class PlainPagination(BaseModel):
 class PlainCertificates(BaseModel):
     """One page of certificates, in the form of version 2.6."""
 
+    model_config = _shown({"count": 1, "next": "", "previous": "", "certificates": _LISTED, "pagination": _PLAIN})
     count: int
     next: str
     previous: str
@@ -126,6 +145,21 @@ class ApiMetadata(BaseModel):
 class Usage(BaseModel):
     """One page of the APIs that need a certificate."""
 
+    model_config = _shown(
+        {
+            "count": 1,
+            "list": [
+                {
+                    "id": "01234567-0123-0123-0123-012345678901",
+                    "name": "Pizza",
+                    "context": "/pizza",
+                    "version": "1.0.0",
+                    "provider": "admin",
+                }
+            ],
+            "pagination": _LINKED,
+        }
+    )
     count: int
     list: list[ApiMetadata]
     pagination: Pagination
@@ -141,8 +175,17 @@ class ErrorItem(BaseModel):
 class Error(BaseModel):
     """What went wrong; `code` is the HTTP status."""
 
-    code: int = Field(examples=[409])
-    message: str = Field(examples=["Resource Already Exists"])
+    model_config = _shown(
+        {
+            "code": 409,
+            "message": "Resource Already Exists",
+            "description": "Another certificate has this alias; choose another alias or delete that one.",
+            "moreInfo": "/v1/operations/01234567-0123-0123-0123-012345678901",
+            "error": [],
+        }
+    )
+    code: int
+    message: str
     description: str
     moreInfo: str  # noqa: N815 - its name on the wire
     error: list[ErrorItem]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Final
-from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
@@ -88,6 +87,6 @@ def download(alias: str, who: Reader, here: Here) -> Response:
 def usage(alias: str, who: Reader, here: Here, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> Usage:
     """List the APIs that need a certificate; none for an unknown alias."""
     users = looks.users(here, who, alias)
-    page = Page(path=f"{_PATH}/{quote(alias, safe='')}/usage", limit=limit, offset=offset, total=len(users))
+    page = Page(path=f"{_PATH}/{alias}/usage", limit=limit, offset=offset, total=len(users))
     shown = users[offset : offset + limit]
     return Usage(count=len(shown), list=shown, pagination=Pagination.of(page))

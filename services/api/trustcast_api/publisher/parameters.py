@@ -16,7 +16,8 @@ Offset = Annotated[int, Query(ge=0, lt=2**31)]
 
 DEFAULT_LIMIT: Final = 25
 ERRORS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": Error} for status in (400, 401, 403, 404, 409, 413, 415, 422, 500, 503, 504)
+    "4XX": {"model": Error, "description": "Refused; the description says why."},
+    "5XX": {"model": Error, "description": "Not done, or not yet: a 504 names the operation that goes on."},
 }
 DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
