@@ -185,9 +185,13 @@ def test_list_and_truststore_agree_on_who_has_it(database: Database) -> None:
     for gateway in ("g2", "g3"):
         pipeline.report(gateway, 1)
     assert converged() == (3, 3)
+    pipeline.report("g1", 1, phase=gateways.Phase.FAILED, code="disk_full")
+    assert converged() == (2, 3)
+    pipeline.enrol("g1", "g2")  # g3 retires
+    assert converged() == (1, 2)
     pipeline.add("b")
     pipeline.run()
-    assert converged() == (0, 3)
+    assert converged() == (0, 2)
     with database.reading() as transaction:
         assert [one.environment.name for one in environments.standings(transaction)] == ["default", "empty"]
 

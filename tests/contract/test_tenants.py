@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import select
 
 from tests.pipeline import Pipeline
 from tests.published import publisher_of, tenant
 from trustcast.domain.errors import Conflict, NotFound, Rejected
-from trustcast.storage import tenants
+from trustcast.storage import tenants, truststores
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT, audit_event
 from trustcast.storage.tenants import OnExpiry, Tenant
@@ -120,6 +122,17 @@ def test_another_tenants_alias_takes_no_id(database: Database) -> None:
     pipeline.run()
 
     assert tenant(database, 7).status == 201
+
+
+def test_no_alias_is_taken_while_a_tenant_is_made(database: Database) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing() as transaction:
+            truststores.hold_all(transaction)  # as whoever applies changes does
+            made = pool.submit(tenant, database, 7)
+            with pytest.raises(TimeoutError):
+                made.result(timeout=0.3)
+
+        assert made.result(timeout=10).status == 201
 
 
 def test_tenant_that_was_there_first_keeps_what_it_is(database: Database) -> None:

@@ -165,6 +165,21 @@ def test_another_certificate_covers_the_use(
     assert lost(database, "a", gone=frozenset({"other"})) == [("Pizza", "production")]
 
 
+@pytest.mark.parametrize("endpoint", ["https://a.example:443", "https://b.example:443"], ids=["endpoint", "name"])
+def test_another_tenants_certificate_covers_nothing(pipeline: Pipeline, endpoint: str) -> None:
+    database = pipeline.database
+    tenant(database, 7)
+    register(database, api("Pizza", "https://a.example"))
+    trust(pipeline, "a", "https://a.example:443")
+    trust(pipeline, "b", "https://c.example:443")
+    made = self_signed("b.example", sans=["b.example", "a.example"])
+    for alias in ("b", "other"):  # also under an alias that is ours, too
+        pipeline.add(alias, endpoint, made if alias == "b" else None, ca=alias != "b", who=publisher_of(7))
+        pipeline.run()
+
+    assert lost(database, "a") == [("Pizza", "production")]
+
+
 def test_wildcard_covers_and_its_end_is_noticed(pipeline: Pipeline) -> None:
     database = pipeline.database
     register(database, api("One", "https://one.corp.example"))
@@ -191,7 +206,7 @@ def test_certificate_in_other_environments_covers_nothing(pipeline: Pipeline) ->
         ("Test", "sandbox", "https://b.example:443"),
     ]
     # It is in no environment that calls production endpoints: there is nothing of it to lose.
-    assert lost(database, "test") == [("Test", "sandbox")]
+    assert lost(database, "test", gone=frozenset({"live"})) == [("Test", "sandbox")]
 
 
 def test_several_certificates_may_cover_an_environment_each(pipeline: Pipeline) -> None:

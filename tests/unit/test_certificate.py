@@ -352,3 +352,35 @@ def test_elliptic_curve_in_the_explicit_form_that_no_jvm_reads_is_of_no_known_ki
     file = Path(str(cryptography_vectors.__file__)).parent / "x509/custom/ec_no_named_curve.pem"
 
     assert Certificate.parse(pem.only_certificate(file.read_bytes())).key.kind == "other"
+
+
+@pytest.mark.parametrize(
+    ("sans", "common_name", "names"),
+    [
+        (["Backend.Example", "*.Corp.Example"], None, {"backend.example", "*.corp.example"}),
+        (["backend.example", "10.0.0.1", "2001:DB8:0::1"], None, {"backend.example", "10.0.0.1", "2001:db8::1"}),
+        (["backend.example"], "other.example", {"backend.example"}),
+        ((), "Other.Example", {"other.example"}),
+        ((), "10.0.0.1", {"10.0.0.1"}),
+        (["*.example", "a*.example.org", "backend.example"], None, {"a*.example.org", "backend.example"}),
+        ((), "B\u00fccher GmbH", set()),
+        ((), "two\nlines", set()),
+    ],
+)
+def test_server_names_are_what_a_host_may_be_compared_with(
+    sans: list[str], common_name: str | None, names: set[str]
+) -> None:
+    read = Certificate.parse(self_signed("x.example", sans=sans, common_name=common_name).der)
+
+    assert read.server_names == names
+
+
+def test_address_that_is_written_as_a_dns_name_is_no_servers_name() -> None:
+    names = x509.SubjectAlternativeName([x509.DNSName("10.0.0.1"), x509.DNSName("a.example")])
+    made = self_signed("x.example", sans=(), extensions=[(names, False)])
+
+    assert Certificate.parse(made.der).server_names == {"a.example"}
+
+
+def test_authority_has_no_server_names() -> None:
+    assert Certificate.parse(self_signed("backend.example", ca=True).der).server_names == frozenset()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,7 +17,7 @@ Url = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": 2048}
 TypeName = Annotated[str, Field(examples=["HTTP/REST", "HTTP/SOAP", "WS"])]
 
 
-_EXAMPLE = {
+_EXAMPLE: dict[str, Any] = {
     "name": "PizzaShack",
     "version": "1.0.0",
     "context": "/pizzashack",
@@ -28,7 +28,7 @@ _EXAMPLE = {
         "sandbox": None,
     },
 }
-_REGISTERED = _EXAMPLE | {
+_REGISTERED: dict[str, Any] = _EXAMPLE | {
     "id": "0f5a1b9c-6a0e-4c0e-9d5b-3f6b4f3f7a10",
     "created_at": "2026-11-23T12:00:00.000Z",
     "updated_at": "2026-11-23T12:00:00.000Z",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -20,7 +20,7 @@ _LABEL = "[a-z0-9]([a-z0-9_-]*[a-z0-9])?"
 Domain = Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=255)]
 
 
-_STANDING = {
+_STANDING: dict[str, Any] = {
     "name": "Production and Sandbox",
     "type": "hybrid",
     "description": "Gateways in Frankfurt",
@@ -29,7 +29,7 @@ _STANDING = {
     "gateways": 4,
     "converged": True,
 }
-_TENANT = {"domain": "pizza.example", "on_expiry": "keep"}
+_TENANT: dict[str, Any] = {"domain": "pizza.example", "on_expiry": "keep"}
 
 
 class EnvironmentRequest(BaseModel):
