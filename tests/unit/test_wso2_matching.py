@@ -109,6 +109,14 @@ def test_a_truststore_is_read_with_the_password_of_the_file(tmp_path: Path) -> N
     assert truststore.read(path, password_file(tmp_path)) == GatewayTruststore({"orders": A.der})
 
 
+def test_an_entry_in_capitals_is_found_although_java_would_not_write_it(tmp_path: Path) -> None:
+    path = tmp_path / "client-truststore.jks"
+    raw = jks.trusted_entry("orders", A.der).raw.replace(b"orders", b"ORDERS")
+    path.write_bytes(jks.write([jks.RawEntry("ORDERS", raw)], PASSWORD))
+
+    assert truststore.read(path, password_file(tmp_path)).certificates.keys() == {"orders"}
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [

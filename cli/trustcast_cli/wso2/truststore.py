@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from trustcast.keystore import jks
 from trustcast_cli.errors import CannotRun
 
-_CONVERT = (
-    "Make one of it: keytool -importkeystore -srckeystore {0} -destkeystore {0}.converted.jks -deststoretype JKS, "
-    "and give that one."
+_NOT_JKS = (
+    "it is not of type JKS, probably PKCS12 under an old name. Make a JKS of it: keytool -importkeystore "
+    "-srckeystore {} -destkeystore {} -deststoretype JKS, and give that one."
 )
 
 
@@ -33,10 +34,15 @@ def read(path: Path, password_file: Path) -> GatewayTruststore:
     except UnicodeDecodeError:
         raise CannotRun(f"{password_file} is not text in UTF-8.") from None
     except jks.KeystoreError as error:
-        advice = f" {_CONVERT.format(path)}" if error.code == "keystore_not_jks" else ""
-        raise CannotRun(f"The truststore {path} cannot be read: {error.detail}{advice}") from None
+        raise CannotRun(f"The truststore {path} cannot be read: {_detail(error, path)}") from None
     ders = {entry.alias.lower(): entry.certificate for entry in entries}
     return GatewayTruststore(
         {alias: der for alias, der in ders.items() if der is not None},
         frozenset(alias for alias, der in ders.items() if der is None),
     )
+
+
+def _detail(error: jks.KeystoreError, path: Path) -> str:
+    if error.code != "keystore_not_jks":
+        return error.detail
+    return _NOT_JKS.format(quote(str(path)), quote(f"{path}.converted.jks"))
