@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from trustcast.domain.certificate import Certificate
 from trustcast_api.list_certificates import Status, status_of
@@ -21,12 +21,62 @@ if TYPE_CHECKING:
     from trustcast_api.usage import Usage
 
 
+_EXAMPLE: dict[str, Any] = {
+    "alias": "billing",
+    "endpoint": "https://billing.example:8443",
+    "status": "active",
+    "fingerprint_sha256": "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945",
+    "subject": "CN=billing.example",
+    "issuer": "CN=billing.example",
+    "names": ["billing.example", "192.0.2.7"],
+    "not_before": "2026-11-01T00:00:00.000Z",
+    "not_after": "2027-11-01T00:00:00.000Z",
+    "is_ca": False,
+    "self_signed": True,
+    "warnings": [],
+    "environments": ["Production and Sandbox"],
+    "rotates": None,
+    "operation": "0b6ff5c2-5a1e-4f5a-9d0c-2f8e9a4d1c37",
+}
+_NEXT: dict[str, Any] = {
+    "alias": "billing.next",
+    "fingerprint_sha256": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+    "not_before": "2027-10-01T00:00:00.000Z",
+    "not_after": "2028-10-01T00:00:00.000Z",
+    "rotates": "billing",
+    "operation": "5a1d8c70-9b1f-4c55-8f7e-3f3b0a6c2d48",
+}
+_USE: dict[str, Any] = {
+    "id": "c1c6ae1f-6f0a-4f55-8a60-3f27f1c0a5a9",
+    "name": "shop",
+    "version": "1.0",
+    "context": "/shop",
+    "provider": "admin",
+    "endpoint": "https://billing.example:8443",
+    "role": "production",
+}
+_PRESENCES: list[Any] = [
+    {"name": "gateway-1", "environment": "Production and Sandbox", "has_it": True},
+    {"name": "gateway-2", "environment": "Production and Sandbox", "has_it": False},
+]
+_PAGE: dict[str, Any] = {"certificates": [_EXAMPLE], "total": 1, "limit": 100, "offset": 0}
+_USAGE: dict[str, Any] = {"apis": [_USE], "environments": _EXAMPLE["environments"], "gateways": _PRESENCES}
+_ROTATION: dict[str, Any] = {
+    "alias": "billing",
+    "current": _EXAMPLE,
+    "following": _EXAMPLE | _NEXT,
+    "converged": False,
+    "gateways": _PRESENCES,
+}
+
+
 class CertificateBody(BaseModel):
     """A certificate; what it says of itself is read from its bytes.
 
     `rotates` is the alias, in lower case, of the one whose place it is to take.
     """
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
     alias: str
     endpoint: str
     status: Status
@@ -40,7 +90,7 @@ class CertificateBody(BaseModel):
     self_signed: bool
     warnings: list[WarningBody]
     environments: list[str]
-    rotates: str | None
+    rotates: str | None = None
     operation: str
 
     @classmethod
@@ -69,6 +119,9 @@ class CertificateBody(BaseModel):
 class CertificatePage(BaseModel):
     """One page of certificates; `total` counts all that match."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"certificates": [_EXAMPLE], "total": 1, "limit": 100, "offset": 0}]}
+    )
     certificates: list[CertificateBody]
     total: int
     limit: int
@@ -78,6 +131,7 @@ class CertificatePage(BaseModel):
 class UseBody(BaseModel):
     """An endpoint of an API that a certificate serves; `id` is the API's."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_USE]})
     id: str
     name: str
     version: str
@@ -98,6 +152,11 @@ class PresenceBody(BaseModel):
 class UsageBody(BaseModel):
     """Which APIs a certificate serves, where it goes, and which gateways have it."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"apis": [_USE], "environments": _EXAMPLE["environments"], "gateways": _PRESENCES}]
+        }
+    )
     apis: list[UseBody]
     environments: list[str]
     gateways: list[PresenceBody]
@@ -115,6 +174,7 @@ class UsageBody(BaseModel):
 class RotationBody(BaseModel):
     """A rotation that is under way: the certificate that is to go, the next one, and whether every gateway has it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_ROTATION]})
     alias: str
     current: CertificateBody
     following: CertificateBody

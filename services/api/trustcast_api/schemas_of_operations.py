@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from trustcast.storage.operations import Kind, State
 from trustcast_api import problems
@@ -18,6 +18,34 @@ if TYPE_CHECKING:
     from trustcast.storage.operations import Operation
 
 
+# What may be null says so by its default, too: FastAPI leaves nulls out of the document's examples.
+_EXAMPLE: dict[str, Any] = {
+    "id": "0b6ff5c2-5a1e-4f5a-9d0c-2f8e9a4d1c37",
+    "kind": "add",
+    "state": "applied",
+    "alias": "billing",
+    "endpoint": "https://billing.example:8443",
+    "problem": None,
+    "warnings": [{"code": "expires_soon", "detail": "The certificate expires within 30 days."}],
+    "generations": {"Production and Sandbox": 17},
+    "converged": True,
+    "accepted_at": "2026-11-23T12:00:00.000Z",
+    "validated_at": "2026-11-23T12:00:00.020Z",
+    "applied_at": "2026-11-23T12:00:00.041Z",
+    "converged_at": "2026-11-23T12:00:00.187Z",
+    "requested_by": "token:7f3e2a9c-4a53-4a7b-8d4e-0c1f9b8f2a11",
+}
+_ARRIVAL: dict[str, Any] = {
+    "name": "gateway-1",
+    "environment": "Production and Sandbox",
+    "generation": 17,
+    "phase": "loaded",
+    "at": "2026-11-23T12:00:00.187Z",
+    "code": None,
+    "detail": None,
+}
+
+
 class GatewayArrival(BaseModel):
     """A gateway that has an operation's generation, and since when; or that fails, and why."""
 
@@ -26,8 +54,8 @@ class GatewayArrival(BaseModel):
     generation: int
     phase: str
     at: Time
-    code: str | None
-    detail: str | None
+    code: str | None = None
+    detail: str | None = None
 
 
 class _Fate(BaseModel):
@@ -35,15 +63,15 @@ class _Fate(BaseModel):
     kind: Kind
     state: State
     alias: str
-    endpoint: str | None
-    problem: dict[str, Any] | None
+    endpoint: str | None = None
+    problem: dict[str, Any] | None = None
     warnings: list[WarningBody]
     generations: dict[str, int]
     converged: bool
     accepted_at: Time
-    validated_at: Time | None
-    applied_at: Time | None
-    converged_at: Time | None
+    validated_at: Time | None = None
+    applied_at: Time | None = None
+    converged_at: Time | None = None
     requested_by: str
 
 
@@ -59,6 +87,7 @@ class OperationSummary(_Fate):
 class OperationBody(_Fate):
     """A request and its fate, and the gateways that have it or fail."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE | {"gateways": [_ARRIVAL]}]})
     gateways: list[GatewayArrival]
 
     @classmethod
@@ -70,6 +99,9 @@ class OperationBody(_Fate):
 class OperationPage(BaseModel):
     """One page of operations, the newest first; `total` counts all that match."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"operations": [_EXAMPLE], "total": 1, "limit": 100, "offset": 0}]}
+    )
     operations: list[OperationSummary]
     total: int
     limit: int
