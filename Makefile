@@ -10,7 +10,7 @@ PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check --no-input
 SOURCES := shared services cli benchmarks dbscripts docker tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check bench lock dbscripts secrets compose-test clean
+.PHONY: help demo dev test check bench fuzz openapi lock dbscripts secrets compose-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -41,6 +41,12 @@ dbscripts: $(READY) ## write dbscripts/apimgt/*.sql anew from the migrations
 
 secrets: $(READY) ## fresh secrets and sample gateway homes for docker compose, once
 	@.venv/bin/python docker/prepare.py
+
+fuzz: $(READY) ## at least 20,000 requests made from the OpenAPI document: no server error, nothing undocumented
+	@.venv/bin/python -m tests.fuzz $(ARGS)
+
+openapi: $(READY) ## write docs/openapi.json anew
+	@.venv/bin/python -m trustcast_api.document >docs/openapi.json
 
 compose-test: $(READY) ## docker-compose.yml for real: build, up, one upload, both listeners' files, down
 	@.venv/bin/python -m tests.compose

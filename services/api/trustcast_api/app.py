@@ -23,6 +23,8 @@ from trustcast_api.refusals import Refusals
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from starlette.types import Lifespan
+
     from trustcast_api.settings import Settings
 
 
@@ -46,9 +48,15 @@ def create_app(settings: Settings) -> FastAPI:
         sender.close()
         database.close()
 
+    app = application(lifespan)
+    app.state.context = Context(database, sender, drainer, known, settings, refusals)
+    return app
+
+
+def application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+    """Return the application without what its routes work with: enough to know what it offers."""
     # The interactive pages load scripts from elsewhere; the document itself is served.
     app = FastAPI(title="Trustcast", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.context = Context(database, sender, drainer, known, settings, refusals)
     app.add_middleware(BodyLimit)
     problems.install(app)
     for router in (*routes.ALL, endpoint_certificates.router, certificates.router):

@@ -9,7 +9,7 @@ _TEXT: Final = {"type": "string"}
 
 SCHEMA: Final[dict[str, Any]] = {
     "title": "Problem",
-    "description": "What was wrong: `code` is stable, for scripts; `detail` says what to do. The request is not echoed.",
+    "description": "What was wrong: `code` is stable, for scripts; `detail` says what to do.",
     "type": "object",
     "required": ["type", "title", "status", "detail", "code", "errors"],
     "properties": {

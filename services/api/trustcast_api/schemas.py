@@ -6,9 +6,9 @@ The larger families have files of their own, `schemas_of_….py`.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, PlainSerializer, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
 from trustcast.storage.gateways import Phase
 
@@ -68,6 +68,32 @@ class GatewayBody(BaseModel):
 class TruststoreBody(BaseModel):
     """An environment's truststore, and who has it."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "environment": "default",
+                    "type": "hybrid",
+                    "generation": 12,
+                    "entries_sha256": "9c" * 32,
+                    "entries": [{"alias": "billing", "fingerprint_sha256": "4f" * 32}],
+                    "gateways": [
+                        {
+                            "name": "gateway-1",
+                            "generation": 11,
+                            "entries_sha256": "7a" * 32,
+                            "phase": "failed",
+                            "code": "write_failed",
+                            "detail": "No space left on device; free some.",
+                            "at": "2026-11-23T12:00:00.123Z",
+                            "in_sync": False,
+                        }
+                    ],
+                    "converged": False,
+                }
+            ]
+        }
+    )
     environment: str
     type: str
     generation: int
@@ -91,9 +117,55 @@ class TruststoreBody(BaseModel):
         )
 
 
+class HeadBody(BaseModel):
+    """A signed head as a DSSE envelope: `payload` is base64, its type `application/vnd.trustcast.head+json`."""
+
+    payload: str
+    payloadType: str  # noqa: N815 - DSSE's name
+    signatures: list[dict[str, str]]
+
+
+class ChangeBody(BaseModel):
+    """A certificate (DER in base64) put under an alias, or an alias removed."""
+
+    change: Literal["put", "remove"]
+    alias: str
+    certificate: str | None = None
+
+
+class ChangesBody(BaseModel):
+    """What leads from generation `after` to the head's; before the first generation there is no head."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "head": {
+                        "payload": "eyJlbnZpcm9ubWVudCI6…",
+                        "payloadType": "application/vnd.trustcast.head+json",
+                        "signatures": [{"keyid": "9c" * 32, "sig": "MEUCIQ…"}],
+                    },
+                    "after": 11,
+                    "changes": [{"change": "put", "alias": "billing", "certificate": "MIIB…"}],
+                }
+            ]
+        }
+    )
+    head: HeadBody | None
+    after: int
+    changes: list[ChangeBody]
+
+
 class ReportBody(BaseModel):
     """What a listener sends after each look; `generation` and digest as read back from disk."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"environment": "default", "generation": 12, "entries_sha256": "9c" * 32, "phase": "installed"}
+            ]
+        }
+    )
     environment: Name
     generation: int = Field(ge=0, lt=2**63)
     entries_sha256: str | None = Field(pattern="^[0-9a-f]{64}$")

@@ -108,6 +108,9 @@ class ApiBody(ApiRequest):
 class ApiPage(BaseModel):
     """One page of APIs by name and version; `total` counts all that match."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"apis": [_REGISTERED], "total": 1, "limit": 100, "offset": 0}]}
+    )
     apis: list[ApiBody]
     total: int
     limit: int

@@ -72,7 +72,7 @@ class AuditPage(BaseModel):
                             "sha256": "4f" * 32,
                         }
                     ],
-                    "next": None,
+                    "next": 1,
                     "tail": {"sequence": 1, "sha256": "4f" * 32},
                 }
             ]

@@ -71,6 +71,7 @@ class EnvironmentBody(BaseModel):
 class EnvironmentList(BaseModel):
     """Every environment, by name."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"environments": [_STANDING]}]})
     environments: list[EnvironmentBody]
 
 
@@ -99,6 +100,9 @@ class TenantBody(BaseModel):
 class TenantPage(BaseModel):
     """One page of tenants by domain; `total` counts all."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"tenants": [{"id": 7} | _TENANT], "total": 1, "limit": 100, "offset": 0}]}
+    )
     tenants: list[TenantBody]
     total: int
     limit: int

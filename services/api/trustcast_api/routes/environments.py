@@ -23,7 +23,7 @@ from trustcast_api.enrol_gateways import enrol_what_waits
 from trustcast_api.principal import Principal
 from trustcast_api.read_changes import read_changes
 from trustcast_api.routes.changing import Key, response
-from trustcast_api.schemas import Name, TruststoreBody
+from trustcast_api.schemas import ChangesBody, Name, TruststoreBody
 from trustcast_api.schemas_of_environments import (
     EnvironmentBody,
     EnvironmentList,
@@ -86,7 +86,7 @@ def truststore(name: Name, here: Here) -> TruststoreBody:
         return TruststoreBody.of(status, entries, gateways.in_environment(transaction, name))
 
 
-@router.get("/{name}/changes", dependencies=OF_ITS_GATEWAYS)
+@router.get("/{name}/changes", dependencies=OF_ITS_GATEWAYS, responses={200: {"model": ChangesBody}})
 async def changes(
     name: Name,
     here: Here,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Depends
@@ -15,13 +15,17 @@ log = structlog.get_logger("trustcast.api")
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz")
+def _says(status: str) -> dict[str, Any]:
+    return {"content": {"application/json": {"example": {"status": status}}}}
+
+
+@router.get("/healthz", responses={200: _says("alive")})
 async def healthz() -> dict[str, str]:
     """Answer as long as the process can."""
     return {"status": "alive"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={200: _says("ready")})
 def readyz(here: Annotated[Context, Depends(context)]) -> dict[str, str]:
     """Answer 200 when uploads can be accepted and passed on, else the problem that names what is missing."""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -28,10 +28,37 @@ Here = Annotated[Context, Depends(context)]
 AliasPrefix = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$", to_lower=True)]
 
 
+_EXAMPLE: dict[str, Any] = {
+    "id": "0b9a6a0e-6a5e-4f0e-9d0f-3a3f7f1d2c11",
+    "name": "build server",
+    "tenant": "carbon.super",
+    "scopes": ["apim:ep_certificates_manage"],
+    "alias_prefixes": ["billing-"],
+    "created_by": "admin",
+    "created_at": "2026-11-23T12:00:00.123Z",
+    "expires_at": "2027-01-31T00:00:00.000Z",
+    "revoked_at": "2026-12-24T18:00:00.000Z",  # FastAPI leaves None out of examples
+}
+
+
 class NewTokenBody(BaseModel):
     """A token to be made; `token_sha256` is the SHA-256 of its text in hexadecimal, `tenant` a domain."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "build server",
+                    "tenant": "carbon.super",
+                    "scopes": ["apim:ep_certificates_manage"],
+                    "alias_prefixes": ["billing-"],
+                    "expires_at": "2027-01-31T00:00:00Z",
+                    "token_sha256": "d2" * 32,
+                }
+            ]
+        },
+    )
 
     name: Name
     tenant: Name = "carbon.super"
@@ -55,6 +82,8 @@ class NewTokenBody(BaseModel):
 
 class TokenBody(BaseModel):
     """A token as everybody may see it who may make one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     id: str
     name: str
@@ -84,6 +113,10 @@ class TokenBody(BaseModel):
 
 class TokenPage(BaseModel):
     """One page of tokens, newest first; `total` counts all, the expired and revoked ones, too."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"tokens": [_EXAMPLE], "total": 1, "limit": 100, "offset": 0}]}
+    )
 
     tokens: list[TokenBody]
     total: int
