@@ -8,8 +8,6 @@ import uuid
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import IntegrityError
-
 from trustcast.domain.messages import OperationAccepted
 from trustcast.storage import audit, blobs, idempotency, operations, outbox
 from trustcast.storage.operations import Kind, Operation
@@ -70,11 +68,21 @@ def accept_request(
     `Unavailable`, and what `complete` raises.
     """
     _check_allowed(request, who)
-    try:
-        return _accept(database, request, who, idempotency_key, at, unregistered)
-    except IntegrityError:
-        # A twin with the same key committed between our look and our insert: now it is there to be found.
-        return _accept(database, request, who, idempotency_key, at, unregistered)
+    use = once.use_of(who, idempotency_key, request.sha256())
+    with database.writing() as transaction:
+        if use is not None and (earlier := idempotency.take(transaction, use, at=at)) is not None:
+            return operations.get(transaction, who.tenant_id, earlier["operation"])
+        request = complete(transaction, request, tenant_id=who.tenant_id, unregistered=unregistered)
+        operation = _operation(request, who, at)
+        audit.append(transaction, [_audited(operation, who)], at=at)
+        if request.certificate is not None:
+            blobs.keep(transaction, request.certificate)
+        operations.add(transaction, operation)
+        outbox.add(transaction, OperationAccepted(operation.id), source="api", at=at)
+        if use is not None:
+            idempotency.answer(transaction, use, {"operation": operation.id})
+        transaction.commit()
+    return operation
 
 
 def _check_allowed(request: Request, who: Principal) -> None:
@@ -85,26 +93,6 @@ def _check_allowed(request: Request, who: Principal) -> None:
         )
     if request.accept_expired and not who.holds(scopes.ADMINISTER):
         raise ForbiddenError("accept_expired_not_allowed", "Only an administrator has expired certificates trusted.")
-
-
-def _accept(
-    database: Database, request: Request, who: Principal, key: str | None, at: datetime, unregistered: Unregistered
-) -> Operation:
-    use = once.use_of(who, key, request.sha256())
-    with database.writing() as transaction:
-        if use is not None and (earlier := idempotency.earlier(transaction, use)) is not None:
-            return operations.get(transaction, who.tenant_id, earlier["operation"])
-        request = complete(transaction, request, tenant_id=who.tenant_id, unregistered=unregistered)
-        operation = _operation(request, who, at)
-        audit.append(transaction, [_audited(operation, who)], at=at)
-        if request.certificate is not None:
-            blobs.keep(transaction, request.certificate)
-        operations.add(transaction, operation)
-        outbox.add(transaction, OperationAccepted(operation.id), source="api", at=at)
-        if use is not None:
-            idempotency.keep(transaction, use, answer={"operation": operation.id}, at=at)
-        transaction.commit()
-    return operation
 
 
 def _operation(request: Request, who: Principal, at: datetime) -> Operation:

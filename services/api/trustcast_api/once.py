@@ -52,7 +52,7 @@ def once(
     try:
         return _once(database, use, work, at)
     except IntegrityError:
-        # A twin committed between our look and our insert: now what it did is there to be found.
+        # Somebody committed between our look and our insert: now what they did is there to be found.
         return _once(database, use, work, at)
 
 
@@ -60,10 +60,10 @@ def _once(
     database: Database, use: idempotency.Use | None, work: Callable[[Connection], Answer], at: datetime
 ) -> Answer:
     with database.writing() as transaction:
-        if use is not None and (earlier := idempotency.earlier(transaction, use)) is not None:
+        if use is not None and (earlier := idempotency.take(transaction, use, at=at)) is not None:
             return Answer(**earlier)
         answer = work(transaction)
         if use is not None:
-            idempotency.keep(transaction, use, answer=asdict(answer), at=at)
+            idempotency.answer(transaction, use, asdict(answer))
         transaction.commit()
     return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trustcast.storage import gateways, operations, truststores
+from trustcast.storage import gateways, idempotency, operations, truststores
 from trustcast.storage.gateways import Phase, Report
 
 if TYPE_CHECKING:
@@ -13,14 +13,24 @@ if TYPE_CHECKING:
     from trustcast.storage.session import Database
 
 
-def record_report(database: Database, report: Report, *, gateway: str, environment: str, at: datetime) -> None:
-    """Keep the report. Raises `Unavailable`.
+def record_report(
+    database: Database,
+    report: Report,
+    *,
+    gateway: str,
+    environment: str,
+    at: datetime,
+    use: idempotency.Use | None = None,
+) -> None:
+    """Keep the report, once for each `use` of an Idempotency-Key. Raises `KeyReusedError`, `Unavailable`.
 
     A digest that was never signed for the generation is no success, whatever the gateway calls it.
     """
     with database.writing() as transaction:
         # Two gateways that report at once would each miss that the other has arrived, too.
         gateways.take_turns(transaction)
+        if use is not None and idempotency.take(transaction, use, at=at) is not None:
+            return
         signed = truststores.digest_of(transaction, environment, report.generation)
         if report.phase is not Phase.FAILED and (signed is None or report.entries_sha256 != signed):
             detail = "The entries read back on the gateway are not those that were signed for this generation."

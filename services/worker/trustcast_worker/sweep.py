@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trustcast.domain.messages import OperationAccepted, OperationValidated
-from trustcast.storage import audit, blobs, operations, outbox, routing, truststores
+from trustcast.storage import audit, blobs, idempotency, operations, outbox, routing, truststores
 from trustcast.storage.operations import State
 from trustcast_worker.validate_uploads import ATTEMPTS
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from trustcast.storage.session import Database
 
 OVERDUE_AFTER = timedelta(seconds=2)
+FORGET_EVERY = timedelta(hours=1)
 _WAKE: dict[State, type[OperationAccepted | OperationValidated]] = {
     State.RECEIVED: OperationAccepted,
     State.VALIDATED: OperationValidated,
@@ -23,12 +24,16 @@ _WAKE: dict[State, type[OperationAccepted | OperationValidated]] = {
 
 
 def sweep(database: Database, *, at: datetime) -> None:
-    """End what used up its attempts and owe a wake-up for what is overdue. Raises `Unavailable`.
+    """End what used up its attempts, owe a wake-up for what is overdue, forget old keys. Raises `Unavailable`.
 
     Reads first: in the usual case there is nothing to do and nothing is written.
     """
     with database.reading() as transaction:
         quiet = not any(_overdue(transaction, state, at) for state in _WAKE)
+        # Later than their time, so that they go in one batch an hour and not a few with every sweep.
+        stale = idempotency.any_older(transaction, than=at - idempotency.KEPT - FORGET_EVERY)
+    if stale:
+        _forget_keys(database, at)
     if quiet:
         return
     with database.writing() as transaction:
@@ -37,6 +42,12 @@ def sweep(database: Database, *, at: datetime) -> None:
             _give_up(transaction, state, at)
             if _overdue(transaction, state, at):
                 outbox.add(transaction, message("any"), source="sweep", at=at)
+        transaction.commit()
+
+
+def _forget_keys(database: Database, at: datetime) -> None:
+    with database.writing() as transaction:
+        idempotency.forget(transaction, before=at - idempotency.KEPT)
         transaction.commit()
 
 

@@ -12,8 +12,10 @@ from trustcast.storage.gateways import Report
 from trustcast_api.app_context import Context, context
 from trustcast_api.asking_first import AskingFirst
 from trustcast_api.auth import own_gateway
+from trustcast_api.once import use_of
 from trustcast_api.principal import Principal
 from trustcast_api.record_report import record_report
+from trustcast_api.routes.changing import Key
 from trustcast_api.schemas import ReportBody
 
 router = APIRouter(prefix="/v1/gateways", tags=["gateways"], route_class=AskingFirst)
@@ -21,7 +23,10 @@ router = APIRouter(prefix="/v1/gateways", tags=["gateways"], route_class=AskingF
 
 @router.post("/{name}/reports", status_code=204)
 def report(
-    body: ReportBody, gateway: Annotated[Principal, Depends(own_gateway)], here: Annotated[Context, Depends(context)]
+    body: ReportBody,
+    gateway: Annotated[Principal, Depends(own_gateway)],
+    here: Annotated[Context, Depends(context)],
+    idempotency_key: Key = None,
 ) -> None:
     """Take a report."""
     if body.environment != gateway.environment:
@@ -35,5 +40,10 @@ def report(
         detail=body.detail,
     )
     record_report(
-        here.database, told, gateway=gateway.gateway or "", environment=gateway.environment or "", at=here.now()
+        here.database,
+        told,
+        gateway=gateway.gateway or "",
+        environment=gateway.environment or "",
+        at=here.now(),
+        use=use_of(gateway, idempotency_key, "report", body.model_dump(mode="json")),
     )
