@@ -34,7 +34,7 @@ def test_old_keys_are_let_go_and_the_others_stay(database: Database) -> None:
     pipeline.add("old", key="k-1")
     pipeline.later(hours=2)
     pipeline.add("new", key="k-2")
-    pipeline.at += idempotency.KEPT - timedelta(hours=1)
+    pipeline.at += idempotency.KEPT - timedelta(minutes=30)
     pipeline.sweep()
 
     assert keys(database) == 1
