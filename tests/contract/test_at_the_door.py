@@ -17,6 +17,7 @@ from trustcast.storage.session import Database
 from trustcast.storage.tables import api
 from trustcast_api import rotate, scopes
 from trustcast_api.accept_request import Request, accept_request
+from trustcast_api.list_certificates import Filters, Status, list_certificates
 from trustcast_api.principal import Principal
 from trustcast_api.problems import ForbiddenError, HinderedError
 from trustcast_api.settings import Unregistered
@@ -87,6 +88,30 @@ def test_what_another_tenant_has_is_like_what_was_never_there(database: Database
         Pipeline(database).accept(replace(request_, alias="never", rotation=request_.rotation and "never"))
 
     assert (theirs.value.code, theirs.value.detail) == (never.value.code, never.value.detail)
+
+
+def test_what_another_tenant_has_on_its_way_is_like_what_was_never_there(database: Database) -> None:
+    pipeline = trusting(database, "web")
+    stranger = pipeline.tenant(7)
+    pipeline.rotate("web")
+    pipeline.add("new")
+
+    for request in (*EVERYTHING[1:], replace(REPLACE, alias="new"), replace(DELETE, alias="new")):
+        with pytest.raises(NotFound):
+            pipeline.accept(request, who=stranger)
+    for tenant_id, found in ((ADMIN.tenant_id, ["new", "web.next"]), (stranger.tenant_id, [])):
+        filters = Filters(status=Status.PENDING)
+        pending, _ = list_certificates(database, tenant_id, filters, limit=9, offset=0, at=pipeline.at)
+        assert [one.alias for one in pending] == found
+
+
+def test_delete_does_not_wait_for_what_another_tenant_has_on_its_way(database: Database) -> None:
+    pipeline = trusting(database, "web")
+    pipeline.api("shop", production="https://web.example/v1")
+    pipeline.add("web", who=pipeline.tenant(7))
+
+    with pytest.raises(HinderedError):
+        pipeline.delete("web")
 
 
 # If-Match
