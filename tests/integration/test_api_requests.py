@@ -277,10 +277,11 @@ def test_each_status_finds_those_that_say_they_have_it(fresh_api: ServedApi) -> 
     )
     everything = fresh_api.ask("GET", "/v1/certificates").json()["certificates"]
 
-    trusted = set(Status) - {Status.PENDING}
+    trusted = [status for status in Status if status is not Status.PENDING]
+
     found = {status: aliases(fresh_api.ask("GET", f"/v1/certificates?status={status}")) for status in trusted}
 
-    assert found == {status: [one["alias"] for one in everything if one["status"] == status.value] for status in trusted}
+    assert found == {status: [one["alias"] for one in everything if one["status"] == status] for status in trusted}
     assert sum(map(len, found.values())) == 9
     assert all(found.values())
 
