@@ -246,7 +246,7 @@ def test_expired_certificate_is_removed_where_the_tenant_does_not_keep_it(pipeli
     pipeline.run()
     assert pipeline.trusted() == {"other"}
     [accepted] = [facts for facts in told(pipeline.database, "operation.accepted") if facts["kind"] == "delete"]
-    assert (accepted["alias"], accepted["before_sha256"]) == ("Web", one.fingerprint_sha256)
+    assert (accepted["alias"], accepted["if_match"]) == ("Web", one.fingerprint_sha256)
     assert {"worker"} < actors(pipeline.database) == {"admin", "worker", "expiry"}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.certificates import self_signed
+from tests.redis_server import RedisServer
 from tests.served_api import ServedApi, add_environment, served
 from trustcast.storage import audit
 from trustcast_api.refusals import PER_WINDOW
@@ -25,8 +26,11 @@ def api(fresh_api: ServedApi) -> Iterator[ServedApi]:
         audit.verify(transaction)
 
 
+ENROLLED = 3  # the api's gateways, the first that is told
+
+
 def events(api: ServedApi, **filters: Any) -> list[Event]:
-    answer = api.ask("GET", "/v1/audit", params={"limit": 1000, **filters})
+    answer = api.ask("GET", "/v1/audit", params={"limit": 1000, "after": ENROLLED, **filters})
     assert answer.status_code == 200, answer.text
     found: list[Event] = answer.json()["events"]
     return found
@@ -79,7 +83,7 @@ def test_life_of_a_certificate_is_told_with_fingerprints_operation_and_address(a
 def test_pages_follow_one_another_exactly(api: ServedApi) -> None:
     for number in range(7):
         api.upload(f"web-{number}", self_signed(f"web-{number}.example"))
-    after, pages = 0, []
+    after, pages = ENROLLED, []
     while after is not None:
         page = api.ask("GET", "/v1/audit", params={"after": after, "limit": 3, "action": "operation.accepted"}).json()
         pages.append([one["sequence"] for one in page["events"]])
@@ -93,10 +97,10 @@ def test_last_page_that_is_full_has_no_next(api: ServedApi) -> None:
     for number in range(2):
         api.upload(f"web-{number}", self_signed(f"web-{number}.example"))
 
-    page = api.ask("GET", "/v1/audit", params={"limit": 2}).json()
+    page = api.ask("GET", "/v1/audit", params={"limit": 2, "after": ENROLLED}).json()
     assert (len(page["events"]), page["next"]) == (2, None)
-    assert page["tail"] == {"sequence": 2, "sha256": page["events"][-1]["sha256"]}
-    assert api.ask("GET", "/v1/audit", params={"after": 2}).json()["events"] == []
+    assert page["tail"] == {"sequence": ENROLLED + 2, "sha256": page["events"][-1]["sha256"]}
+    assert events(api, after=ENROLLED + 2) == []
 
 
 def test_events_are_found_by_tenant_actor_and_action(api: ServedApi) -> None:
@@ -111,6 +115,38 @@ def test_events_are_found_by_tenant_actor_and_action(api: ServedApi) -> None:
     assert events(api, actor="nobody") == []
     [one] = events(api, tenant="abc.example", actor="admin", action="operation.accepted")
     assert (one["tenant"], one["facts"]["alias"]) == ("abc.example", "theirs")
+
+
+def test_gateways_that_come_and_go_are_told(
+    sqlite_url: str, tmp_path: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_environment(sqlite_url, "other")
+    for names in ({"g1": "default", "g2": "default"}, {"g1": "default", "g3": "other"}, {"g1": "other"}):
+        monkeypatch.setattr("tests.served_api.GATEWAYS", names)
+        for _ in range(2):  # the second start is no news
+            with served(tmp_path, sqlite_url, redis_server.url):
+                pass
+    with served(tmp_path, sqlite_url, redis_server.url) as api:
+        told = [(one["action"], *one["facts"].values()) for one in events(api, after=0)]
+
+    assert told == [
+        ("gateway.enrolled", "default", "g1"),
+        ("gateway.enrolled", "default", "g2"),
+        ("gateway.retired", "default", "g2"),
+        ("gateway.enrolled", "other", "g3"),
+        ("gateway.retired", "other", "g3"),
+        ("gateway.enrolled", "other", "g1"),
+    ]
+
+
+def test_what_was_asked_for_beyond_the_usual_is_told(api: ServedApi) -> None:
+    api.upload("web", self_signed("web.example"))
+    api.work()
+    api.ask("DELETE", "/v1/certificates/web", params={"force": "true"})
+
+    plain, forced = (one["facts"] for one in events(api, action="operation.accepted"))
+    assert forced.items() >= {"force": True, "kind": "delete"}.items()
+    assert "force" not in plain
 
 
 def test_tenant_that_does_not_exist_is_said(api: ServedApi) -> None:
@@ -215,15 +251,14 @@ def test_whoever_is_refused_again_and_again_does_not_fill_the_disk(api: ServedAp
 
 
 def test_number_of_refusals_that_were_not_told_is_told_when_the_api_stops(
-    database_url: str, tmp_path: Path, request: pytest.FixtureRequest
+    database_url: str, tmp_path: Path, redis_server: RedisServer
 ) -> None:
     add_environment(database_url, "other")
-    redis_url = request.getfixturevalue("redis_server").url
-    with served(tmp_path, database_url, redis_url) as api:
+    with served(tmp_path, database_url, redis_server.url) as api:
         reader = made_token(api, "apim:api_view")
         for _ in range(PER_WINDOW + 2):
             api.ask("DELETE", "/v1/certificates/web", as_=reader)
-    with served(tmp_path, database_url, redis_url) as api:
+    with served(tmp_path, database_url, redis_server.url) as api:
         assert newest(api, "refusals.counted")["facts"] == {"code": "forbidden", "left_out": 2}
 
 

@@ -213,7 +213,7 @@ def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def effects(api: ServedApi) -> int:
     """How many things happened because somebody asked: what is audited, and what gateways reported."""
     of = audit_event.c
-    asked = select(func.count()).where(of.actor != "worker", of.action != "request.refused")
+    asked = select(func.count()).where(of.actor.not_in(["worker", "api"]), of.action != "request.refused")
     with api.database.reading() as transaction:
         reports = transaction.execute(select(func.count()).select_from(gateway_report)).scalar_one()
         return transaction.execute(asked).scalar_one() + reports

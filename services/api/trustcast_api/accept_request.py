@@ -123,4 +123,6 @@ def _audited(operation: Operation, who: Principal) -> audit.AuditEvent:
         "endpoint": operation.endpoint,
         "sha256": operation.fingerprint_sha256,
     }
+    asked = {name: getattr(operation, name) for name in ("ca", "accept_expired", "force", "if_match", "rotation")}
+    facts |= {name: value for name, value in asked.items() if value}
     return audit.AuditEvent("operation.accepted", who.actor, facts)

@@ -9,7 +9,8 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trustcast.settings import SettingsError, secret
-from trustcast.storage import gateways, operations, truststores
+from trustcast.storage import audit, gateways, operations, truststores
+from trustcast.storage.audit import Actor, AuditEvent
 from trustcast.storage.gateways import Enrolled
 
 if TYPE_CHECKING:
@@ -49,9 +50,20 @@ def enrol(database: Database, path: Path) -> None:
         for environment in sorted({one.environment for one in named} - set(known)):
             log.warning("environment_unknown", environment=environment, next="its gateways wait until it is made")
         lines = [Enrolled(one.name, one.environment, one.token_sha256) for one in named if one.environment in known]
+        before = gateways.enrolled(transaction)
         gateways.enrol(transaction, lines, at=datetime.now(UTC))
         _stamp_what_arrived(transaction, known)
+        audit.append(transaction, _audited(before, lines), at=datetime.now(UTC))
         transaction.commit()
+
+
+def _audited(before: Sequence[Enrolled], after: Sequence[Enrolled]) -> list[AuditEvent]:
+    """A gateway that comes, moves or gets another token is enrolled; one that only starts again is no news."""
+    names = {one.name for one in after}
+    news = [("gateway.retired", one) for one in before if one.name not in names]
+    news += [("gateway.enrolled", one) for one in after if one not in before]
+    who = Actor("api", None)
+    return [AuditEvent(action, who, {"gateway": one.name, "environment": one.environment}) for action, one in news]
 
 
 def enrol_what_waits(database: Database, path: Path) -> None:

@@ -98,7 +98,7 @@ def _accepted(one: Operation) -> audit.AuditEvent:
         "alias": one.alias,
         "endpoint": one.endpoint,
         "sha256": None,
-        "before_sha256": one.if_match,
         "force": one.force,
+        "if_match": one.if_match,
     }
     return audit.AuditEvent("operation.accepted", audit.Actor(REQUESTED_BY, one.tenant_id), facts)
