@@ -252,6 +252,10 @@ CREATE INDEX ix_operation_certificate ON operation (certificate);
 
 GO
 
+CREATE INDEX ix_operation_tenant ON operation (tenant_id, sequence);
+
+GO
+
 CREATE INDEX ix_operation_state_sequence ON operation (state, sequence);
 
 GO

@@ -201,6 +201,8 @@ CREATE INDEX ix_operation_alias ON operation (tenant_id, alias_key);
 
 CREATE INDEX ix_operation_certificate ON operation (certificate);
 
+CREATE INDEX ix_operation_tenant ON operation (tenant_id, sequence);
+
 CREATE INDEX ix_operation_state_sequence ON operation (state, sequence);
 
 CREATE TABLE truststore (

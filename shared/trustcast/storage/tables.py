@@ -207,6 +207,7 @@ operation = Table(
     Column("converged_at", Instant),
     Index("ix_operation_state_sequence", "state", "sequence"),
     Index("ix_operation_alias", "tenant_id", "alias_key"),
+    Index("ix_operation_tenant", "tenant_id", "sequence"),
 )
 
 operation_generation = Table(

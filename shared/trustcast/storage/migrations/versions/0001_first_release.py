@@ -221,6 +221,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_operation_alias", "operation", ["tenant_id", "alias_key"], unique=False)
     op.create_index("ix_operation_certificate", "operation", ["certificate"], unique=False)
+    op.create_index("ix_operation_tenant", "operation", ["tenant_id", "sequence"], unique=False)
     op.create_index("ix_operation_state_sequence", "operation", ["state", "sequence"], unique=False)
     op.create_table(
         "truststore",
