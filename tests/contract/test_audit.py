@@ -174,10 +174,10 @@ def test_truncated_history_is_named_by_its_first_missing_event(chained: Database
     assert first_bad(chained) == bad
 
 
-def test_event_that_was_slipped_in_behind_the_last_is_named(chained: Database) -> None:
-    """It is even chained properly; but the row that tells the chain's end does not know it."""
+def test_first_event_that_was_slipped_in_behind_the_last_is_named(chained: Database) -> None:
+    """They are even chained properly; but the row that tells the chain's end does not know them."""
     before = tail(chained)
-    append(chained, AuditEvent("x.done", Actor("admin", None), {}))
+    append(chained, *[AuditEvent("x.done", Actor("admin", None), {})] * 2)
     tamper(chained, update(audit_tail).values(sequence=before.sequence, sha256=before.sha256))
 
     assert first_bad(chained) == 6

@@ -262,8 +262,9 @@ def test_number_of_refusals_that_were_not_told_is_told_when_the_api_stops(
         assert newest(api, "refusals.counted")["facts"] == {"code": "forbidden", "left_out": 2}
 
 
-def test_alias_that_looks_like_a_key_is_left_out(api: ServedApi) -> None:
+@pytest.mark.parametrize("alias", ["-----BEGIN PRIVATE KEY-----", "MY PRIVATE KEY", "a;b"])
+def test_alias_that_is_none_or_looks_like_a_key_is_left_out(api: ServedApi, alias: str) -> None:
     reader = made_token(api, "apim:api_view")
-    api.ask("DELETE", "/v1/certificates/-----BEGIN PRIVATE KEY-----", as_=reader)
+    assert api.ask("DELETE", f"/v1/certificates/{alias}", as_=reader).status_code == 403
 
     assert "alias" not in newest(api, "request.refused")["facts"]
