@@ -96,6 +96,14 @@ class _Connection(Connection):
 
 class _Amqp(AMQP):
     Connection = _Connection
+    _producer_pool: Any
+
+    @property
+    def producer_pool(self) -> Any:
+        """Celery keeps the pool that it met first, even if another sender of this process has closed them all since."""
+        if self._producer_pool is not None and self._producer_pool._closed:  # noqa: SLF001 - it has no public name
+            self._producer_pool = None
+        return super().producer_pool
 
 
 def celery_app(broker_url: str) -> Celery:

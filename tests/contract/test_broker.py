@@ -77,6 +77,17 @@ def listening(url: str, channel: str) -> Iterator[list[str]]:
             heard.append(one["data"].decode())
 
 
+def test_sender_goes_on_when_another_of_the_process_is_closed(url: str) -> None:
+    with closing(broker.connect(url, url)) as lasting:
+        lasting.publish(OperationAccepted("1"), event_of(OperationAccepted("1")))
+        with closing(broker.connect(url, url)) as passing:
+            passing.publish(OperationAccepted("2"), event_of(OperationAccepted("2")))
+
+        lasting.publish(OperationAccepted("3"), event_of(OperationAccepted("3")))
+
+    assert len(tasks_in(url, "validation")) == 3
+
+
 @pytest.mark.parametrize(
     ("message", "queue", "task"),
     [
