@@ -28,22 +28,24 @@ def uploaded(face: Face, *, alias: str = "", host: str = "", made: Made | None =
     return alias, endpoint
 
 
-def test_upload_is_answered_when_the_certificate_is_trusted(face: Face) -> None:
+def test_upload_is_answered_when_the_certificate_is_trusted(every_face: Face) -> None:
     alias, host = some_alias(), some_host()
     made = self_signed(host)
 
-    answer = face.upload(alias, made, f"https://{host}:9443")
+    answer = every_face.upload(alias, made, f"https://{host}:9443")
 
     assert (answer.status_code, answer.json()) == (201, {"alias": alias, "endpoint": f"https://{host}:9443"})
-    assert face.api.ask("GET", f"/v1/certificates/{alias}").json()["fingerprint_sha256"] == made.fingerprint_sha256
+    assert (
+        every_face.api.ask("GET", f"/v1/certificates/{alias}").json()["fingerprint_sha256"] == made.fingerprint_sha256
+    )
 
 
-def test_location_leads_to_what_was_uploaded(face: Face) -> None:
+def test_location_leads_to_what_was_uploaded(every_face: Face) -> None:
     alias, host = some_alias(), some_host()
 
-    location = face.upload(alias, self_signed(host), f"https://{host}:9443").headers["location"]
+    location = every_face.upload(alias, self_signed(host), f"https://{host}:9443").headers["location"]
 
-    assert face.api.ask("GET", location).json()["certificates"] == [
+    assert every_face.api.ask("GET", location).json()["certificates"] == [
         {"alias": alias, "endpoint": f"https://{host}:9443"}
     ]
 
@@ -57,28 +59,28 @@ def test_endpoint_is_answered_as_it_was_sent_and_listed_in_its_normal_form(face:
     assert [one["endpoint"] for one in face.found(alias=alias)] == [f"https://{host}:443"]
 
 
-def test_endpoint_may_have_several_certificates(face: Face) -> None:
-    first, endpoint = uploaded(face)
+def test_endpoint_may_have_several_certificates(every_face: Face) -> None:
+    first, endpoint = uploaded(every_face)
     host = urlsplit(endpoint).hostname or ""
 
-    second, _ = uploaded(face, host=host)
+    second, _ = uploaded(every_face, host=host)
 
-    assert {one["alias"] for one in face.found(endpoint=endpoint)} == {first, second}
+    assert {one["alias"] for one in every_face.found(endpoint=endpoint)} == {first, second}
 
 
-def test_alias_is_taken_once_whatever_its_case(face: Face) -> None:
-    alias, endpoint = uploaded(face)
+def test_alias_is_taken_once_whatever_its_case(every_face: Face) -> None:
+    alias, endpoint = uploaded(every_face)
 
-    body = assert_error(face.upload(alias.upper(), self_signed(), endpoint), 409, "Resource Already Exists")
+    body = assert_error(every_face.upload(alias.upper(), self_signed(), endpoint), 409, "Resource Already Exists")
 
     assert body["moreInfo"].startswith("/v1/operations/")
-    assert face.api.ask("GET", body["moreInfo"]).json()["state"] == "rejected"
+    assert every_face.api.ask("GET", body["moreInfo"]).json()["state"] == "rejected"
 
 
-def test_expired_certificate_is_refused(face: Face) -> None:
+def test_expired_certificate_is_refused(every_face: Face) -> None:
     expired = self_signed(days=1, not_before=datetime.now(UTC) - timedelta(days=2))
 
-    body = assert_error(face.upload(some_alias(), expired, "https://late.example"), 400, "Bad Request")
+    body = assert_error(every_face.upload(some_alias(), expired, "https://late.example"), 400, "Bad Request")
 
     assert "Certificate Expired" in body["description"]
 
@@ -161,10 +163,10 @@ def test_search_by_endpoint_compares_hosts(newest_face: Face, wanted: str, finds
     assert found == ([{"alias": alias, "endpoint": endpoint}] if finds else [])
 
 
-def test_search_by_alias_finds_the_one(face: Face) -> None:
-    alias, endpoint = uploaded(face)
+def test_search_by_alias_finds_the_one(every_face: Face) -> None:
+    alias, endpoint = uploaded(every_face)
 
-    assert face.found(alias=alias) == [{"alias": alias, "endpoint": endpoint}]
+    assert every_face.found(alias=alias) == [{"alias": alias, "endpoint": endpoint}]
 
 
 @pytest.mark.parametrize("alias", ["nobody", "größe", "no\0thing", "a" * 300])
@@ -213,11 +215,11 @@ def test_links_lead_through_the_list(face: Face) -> None:
     assert seen == aliases
 
 
-def test_list_has_their_members(face: Face) -> None:
-    answer = face.ask("GET").json()
+def test_list_has_their_members(every_face: Face) -> None:
+    answer = every_face.ask("GET").json()
 
     plain = {"offset", "limit", "total"}
-    if face.version == "v0.14":
+    if every_face.version == "v0.14":
         assert (set(answer), set(answer["pagination"])) == (
             {"count", "next", "previous", "certificates", "pagination"},
             plain,
@@ -230,11 +232,11 @@ def test_list_has_their_members(face: Face) -> None:
     assert (answer["pagination"]["limit"], answer["pagination"]["offset"]) == (25, 0)
 
 
-def test_certificate_is_described_as_java_would(face: Face) -> None:
+def test_certificate_is_described_as_java_would(every_face: Face) -> None:
     begins, ends = datetime(2022, 5, 6, 18, 11, 14, tzinfo=UTC), datetime(2052, 5, 6, 18, 11, 14, tzinfo=UTC)
-    alias, _ = uploaded(face, made=dated("CN=localhost,OU=localhost,C=LK", begins, ends))
+    alias, _ = uploaded(every_face, made=dated("CN=localhost,OU=localhost,C=LK", begins, ends))
 
-    assert face.ask("GET", f"/{alias}").json() == {
+    assert every_face.ask("GET", f"/{alias}").json() == {
         "status": "Active",
         "validity": {"from": "Fri May 06 18:11:14 UTC 2022", "to": "Mon May 06 18:11:14 UTC 2052"},
         "version": "3",
@@ -242,25 +244,25 @@ def test_certificate_is_described_as_java_would(face: Face) -> None:
     }
 
 
-def test_content_is_der_to_be_kept_as_a_file(face: Face) -> None:
+def test_content_is_der_to_be_kept_as_a_file(every_face: Face) -> None:
     made = self_signed()
-    alias, _ = uploaded(face, made=made)
+    alias, _ = uploaded(every_face, made=made)
 
     for accepted in ("application/octet-stream", "application/json", "*/*"):
-        answer = face.ask("GET", f"/{alias}/content", headers={"Accept": accepted})
+        answer = every_face.ask("GET", f"/{alias}/content", headers={"Accept": accepted})
         assert answer.content == made.der
         assert answer.headers["content-type"] == "application/octet-stream"
         assert answer.headers["content-disposition"] == f'attachment; filename="{alias}.crt"'
 
 
-def test_replaced_certificate_keeps_its_endpoint(face: Face) -> None:
-    alias, endpoint = uploaded(face)
+def test_replaced_certificate_keeps_its_endpoint(every_face: Face) -> None:
+    alias, endpoint = uploaded(every_face)
     successor = self_signed()
 
-    answer = face.replace(alias, successor)
+    answer = every_face.replace(alias, successor)
 
     assert (answer.status_code, answer.json()) == (200, {"alias": alias, "endpoint": endpoint})
-    assert face.ask("GET", f"/{alias}/content").content == successor.der
+    assert every_face.ask("GET", f"/{alias}/content").content == successor.der
 
 
 def test_replacing_a_certificate_by_itself_is_a_success(face: Face) -> None:
@@ -281,14 +283,14 @@ def test_successor_has_to_be_valid(face: Face) -> None:
     assert "Certificate Expired" in body["description"]
 
 
-def test_deleted_certificate_is_gone(face: Face) -> None:
-    alias, endpoint = uploaded(face)
+def test_deleted_certificate_is_gone(every_face: Face) -> None:
+    alias, endpoint = uploaded(every_face)
 
-    answer = face.ask("DELETE", f"/{alias}")
+    answer = every_face.ask("DELETE", f"/{alias}")
 
     assert (answer.status_code, answer.content) == (200, b"")
-    assert face.found(endpoint=endpoint) == []
-    assert_error(face.ask("DELETE", f"/{alias}"), 404, "Not Found")
+    assert every_face.found(endpoint=endpoint) == []
+    assert_error(every_face.ask("DELETE", f"/{alias}"), 404, "Not Found")
 
 
 UNKNOWN = [("GET", ""), ("GET", "/content"), ("PUT", ""), ("DELETE", "")]
@@ -300,8 +302,8 @@ def about_unknown(face: Face, method: str, alias: str, path: str) -> httpx.Respo
 
 
 @pytest.mark.parametrize(("method", "path"), UNKNOWN)
-def test_unknown_alias_is_not_found(face: Face, method: str, path: str) -> None:
-    assert_error(about_unknown(face, method, "nobody", path), 404, "Not Found")
+def test_unknown_alias_is_not_found(every_face: Face, method: str, path: str) -> None:
+    assert_error(about_unknown(every_face, method, "nobody", path), 404, "Not Found")
 
 
 @pytest.mark.parametrize("alias", ["two%20words", "gr%C3%B6%C3%9Fe", "%00", "a" * 300])

@@ -72,24 +72,24 @@ def test_version_2_6_knows_one_scope(newest_face: Face, scope: str) -> None:
     assert opened == {scope == "apim:api_create"}
 
 
-def test_tenant_sees_and_changes_its_own_only(face: Face) -> None:
+def test_tenant_sees_and_changes_its_own_only(newest_face: Face) -> None:
     id_ = uuid.uuid4().int % 10**9 + 1
-    published.tenant(face.api.database, id_)
-    theirs = made_token(face, "apim:api_create", "apim:ep_certificates_manage", tenant=f"tenant-{id_}.example")
+    published.tenant(newest_face.api.database, id_)
+    theirs = made_token(newest_face, "apim:api_create", "apim:ep_certificates_manage", tenant=f"tenant-{id_}.example")
     alias = some_alias()
     ours, made = self_signed(), self_signed()
-    face.upload(alias, ours, "https://ours.example")
+    newest_face.upload(alias, ours, "https://ours.example")
 
-    uploaded = face.upload(alias, made, "https://theirs.example", as_=theirs)
+    uploaded = newest_face.upload(alias, made, "https://theirs.example", as_=theirs)
 
     assert uploaded.status_code == 201
-    assert face.ask("GET", f"/{alias}/content").content == ours.der
-    assert face.ask("GET", f"/{alias}/content", as_=theirs).content == made.der
-    assert face.ask("GET", as_=theirs).json()["certificates"] == [
+    assert newest_face.ask("GET", f"/{alias}/content").content == ours.der
+    assert newest_face.ask("GET", f"/{alias}/content", as_=theirs).content == made.der
+    assert newest_face.ask("GET", as_=theirs).json()["certificates"] == [
         {"alias": alias, "endpoint": "https://theirs.example:443"}
     ]
-    assert face.ask("DELETE", f"/{alias}", as_=theirs).status_code == 200
-    assert face.ask("GET", f"/{alias}").status_code == 200
+    assert newest_face.ask("DELETE", f"/{alias}", as_=theirs).status_code == 200
+    assert newest_face.ask("GET", f"/{alias}").status_code == 200
 
 
 def test_token_for_some_aliases_changes_no_others(newest_face: Face) -> None:
