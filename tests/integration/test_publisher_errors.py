@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,21 @@ def test_repeated_request_gets_the_same_answer(face: Face) -> None:
 
     assert (first.status_code, first.json()) == (201, {"alias": alias, "endpoint": f"https://{host}"})
     assert (second.status_code, second.json()) == (201, first.json())
+
+
+def test_request_that_is_sent_fifty_times_at_once_has_one_effect(newest_face: Face) -> None:
+    alias, host = some_alias(), some_host()
+    made, headers = self_signed(host), {"Idempotency-Key": alias}
+
+    def upload(_: int) -> int:
+        return newest_face.upload(alias, made, f"https://{host}", headers=headers).status_code
+
+    with ThreadPoolExecutor(50) as clients:
+        answers = set(clients.map(upload, range(50)))
+
+    assert answers == {201}
+    operations = newest_face.api.ask("GET", "/v1/operations", params={"alias": alias}).json()
+    assert operations["total"] == 1
 
 
 def test_key_of_another_request_is_refused(face: Face) -> None:
