@@ -1,7 +1,7 @@
 """The folder of `trustcast dev`: what is made at the first start and kept from then on.
 
     admin.token       the bearer token of the admin, mode 0600
-    trustcast.db      SQLite
+    trustcast.db      SQLite; trustcast.db.lock is held while a `dev` uses it
     redis/            configuration, password, port, append-only file
     keys/             head.pem (Ed25519, PKCS#8, mode 0600) and head.pub.pem
     gateways.json     the gateways and the hashes of their tokens, for the api
@@ -16,27 +16,23 @@ Nothing that exists is made anew, so a start continues where the last one left.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import os
 import re
 import secrets
 import shutil
 import ssl
-import time
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from trustcast_cli import secret_file
+from trustcast_cli import dev_lock, secret_file
 from trustcast_cli.errors import CannotRun
 
 ENVIRONMENT = "default"
 TRUSTSTORE_PASSWORD = "wso2carbon"  # noqa: S105 - what WSO2 ships; a truststore's password keeps no secret
 TRUSTSTORE = Path("repository/resources/security/client-truststore.jks")
-ORPHANS_END_WITHIN = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +67,14 @@ class DataFolder:
         return self.path / "gateways.json"
 
     @property
+    def database(self) -> Path:
+        """The embedded database's file."""
+        return self.path / "trustcast.db"
+
+    @property
     def database_url(self) -> str:
         """The embedded database as an SQLAlchemy URL."""
-        return f"sqlite:///{urllib.parse.quote(str(self.path / 'trustcast.db'))}"
+        return f"sqlite:///{urllib.parse.quote(str(self.database))}"
 
     def gateway_home(self, name: str) -> Path:
         """Return the gateway's home."""
@@ -114,18 +115,15 @@ def opened(path: Path) -> Iterator[tuple[DataFolder, int]]:
     The lock lasts until the last of them ended, also when `dev` itself was killed: no two listeners write one gateway.
     Raises `CannotRun` if the folder cannot be written or belongs to a running `dev`.
     """
-    try:
-        for folder in ("", "redis", "keys", "gateways", "listeners", "logs", "run"):
-            (path / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(path / "run" / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        message = f"The data folder {path} cannot be written: {error.strerror}. Choose another --data-dir."
-        raise CannotRun(message) from None
-    try:
-        _lock(lock, path)
+    with contextlib.ExitStack() as stack:
+        try:
+            for folder in ("", "redis", "keys", "gateways", "listeners", "logs", "run"):
+                (path / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = stack.enter_context(dev_lock.held(path / "run" / "lock", f"The data folder {path}"))
+        except OSError as error:
+            message = f"The data folder {path} cannot be written: {error.strerror}. Choose another --data-dir."
+            raise CannotRun(message) from None
         yield DataFolder(path.resolve()), lock
-    finally:
-        os.close(lock)
 
 
 def prepare(folder: DataFolder, gateways: int) -> tuple[str, ...]:
@@ -139,34 +137,6 @@ def prepare(folder: DataFolder, gateways: int) -> tuple[str, ...]:
     except OSError as error:
         raise CannotRun(f"{error.filename or folder.path} cannot be written: {error.strerror}.") from None
     return names
-
-
-def _lock(lock: int, path: Path) -> None:
-    deadline = time.monotonic() + ORPHANS_END_WITHIN
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = int(os.pread(lock, 20, 0) or 0)
-            if _alive(owner) or time.monotonic() > deadline:
-                raise CannotRun(
-                    f"The data folder {path} is in use by another `trustcast dev`, process {owner}."
-                ) from None
-            time.sleep(0.05)  # its owner was killed and its children are about to end
-        else:
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, str(os.getpid()).encode(), 0)
-            return
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return pid > 0
 
 
 def _make_keys(folder: DataFolder) -> None:

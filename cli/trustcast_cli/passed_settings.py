@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 
+from trustcast import settings
 from trustcast_cli import options
 from trustcast_cli.errors import CannotRun
 
@@ -56,6 +57,18 @@ def merged(defaults: Mapping[str, str], passed: Mapping[str, str]) -> dict[str, 
     return {name: value for name, value in defaults.items() if name not in displaced} | dict(passed)
 
 
+def check(name: str, service: str, given: Mapping[str, str]) -> None:
+    """Raise `CannotRun` if the process `name` would not start with these settings of its service."""
+    try:
+        settings.load(_settings(service), given)
+    except settings.SettingsError as error:
+        raise CannotRun(f"{name} does not start: {error}") from None
+
+
 def _names(service: str) -> frozenset[str]:
-    settings = importlib.import_module(f"{service}.settings").Settings
-    return frozenset(PREFIX + field.upper() for field in settings.model_fields)
+    return frozenset(PREFIX + field.upper() for field in _settings(service).model_fields)
+
+
+def _settings(service: str) -> type[settings.Settings]:
+    kind: type[settings.Settings] = importlib.import_module(f"{service}.settings").Settings
+    return kind

@@ -82,6 +82,8 @@ class Processes:
     def _service(self, name: str, package: str, own: Mapping[str, str]) -> Child:
         defaults = {"TRUSTCAST_REDIS_URL_FILE": str(self.folder.redis / "url"), **own}
         settings = passed_settings.merged(defaults, self.passed[package])
+        if self.passed[package]:
+            passed_settings.check(name, package, settings)
         return self._child(name, (sys.executable, "-m", package), settings)
 
     def _child(self, name: str, command: tuple[str, ...], settings: Mapping[str, str]) -> Child:

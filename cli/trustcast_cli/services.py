@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from trustcast_cli import data_folder, embedded_redis, free_port, passed_settings
+from trustcast_cli import data_folder, dev_database, embedded_redis, free_port, passed_settings
 from trustcast_cli.data_folder import DataFolder
 from trustcast_cli.embedded_redis import EmbeddedRedis
 from trustcast_cli.errors import CannotRun
@@ -121,7 +121,12 @@ def running(
     waiting. Raises `CannotRun`.
     """
     passed = passed_settings.for_services(environ)
-    with data_folder.opened(path) as (folder, lock):
+    database = dev_database.named(passed["trustcast_api"])
+    _tell(passed, database, say)
+    with (
+        data_folder.opened(path) as (folder, lock),
+        dev_database.held(dev_database.sqlite_file(database) if database else folder.database) as database_lock,
+    ):
         _check_port(passed["trustcast_api"].get("TRUSTCAST_API_HOST", LOOPBACK), port)
         names = data_folder.prepare(folder, gateways)
         redis = None if _own_redis(passed) else embedded_redis.prepare(folder.redis)
@@ -137,7 +142,7 @@ def running(
             gateways=names,
             port=port,
             children={child.name: child for child in children},
-            supervisor=Supervisor(say=say, pass_fds=(lock,)),
+            supervisor=Supervisor(say=say, pass_fds=(lock, *database_lock)),
             stopped=stopped,
         )
         try:
@@ -145,6 +150,14 @@ def running(
             yield services
         finally:
             services.close()
+
+
+def _tell(passed: Mapping[str, Mapping[str, str]], database: str | None, say: Callable[[str], None]) -> None:
+    """Say what comes from the environment: a variable that was exported long ago is easily forgotten."""
+    if names := sorted({name for settings in passed.values() for name in settings}):
+        say(f"From the environment: {', '.join(names)}.")
+    if database:
+        say(f"The database is {dev_database.described(database)}, not the data folder's.")
 
 
 def _start(services: Services, redis: EmbeddedRedis | None, *, migrate: Callable[[], None]) -> None:

@@ -156,10 +156,24 @@ def test_a_setting_that_nobody_knows_is_fatal_and_named(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_a_service_refuses_is_named_with_the_service(tmp_path: Path) -> None:
-    said = _refusal(tmp_path / "data", env={"TRUSTCAST_CERTIFICATES_PER_ENDPOINT": "many"}).splitlines()[-1]
+    took, said = _refusal(tmp_path / "data", env={"TRUSTCAST_CERTIFICATES_PER_ENDPOINT": "many"}).splitlines()
 
+    assert took == "From the environment: TRUSTCAST_CERTIFICATES_PER_ENDPOINT."
     assert said.startswith("worker does not start: ")
     assert "TRUSTCAST_CERTIFICATES_PER_ENDPOINT" in said
+
+
+def test_a_database_of_the_environment_is_said_and_one_devs_at_a_time(tmp_path: Path) -> None:
+    env = {"TRUSTCAST_DATABASE_URL": f"sqlite:///{tmp_path / 'first' / 'trustcast.db'}"}
+    with dev_server.running_dev(tmp_path / "first", gateways=1) as dev:
+        said = _refusal(tmp_path / "second", env=env)
+
+    database = dev.folder.database
+    assert said == (
+        "From the environment: TRUSTCAST_DATABASE_URL.\n"
+        f"The database is the SQLite file {database}, not the data folder's.\n"
+        f"The database {database} is in use by another `trustcast dev`, process {dev.process.pid}.\n"
+    )
 
 
 def _refusal(folder: Path, *, port: int = 0, env: dict[str, str] | None = None) -> str:
