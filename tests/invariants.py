@@ -189,10 +189,11 @@ _WANTED_BY = {"production": {"production", "hybrid"}, "sandbox": {"sandbox", "hy
 
 def routed(transaction: Connection, environment: str) -> dict[str, str]:
     """Return what an environment is to hold, by the certificates, the APIs that call their endpoints, and its type."""
-    of, calls = tables.certificate.c, tables.api_endpoint.c
+    of, calls, api = tables.certificate.c, tables.api_endpoint.c, tables.api.c
     kind = transaction.execute(select(tables.environment.c.type).filter_by(name=environment)).scalar_one()
     roles: dict[tuple[int, str], set[str]] = defaultdict(set)
-    for call in transaction.execute(select(calls.tenant_id, calls.endpoint, calls.role)):
+    takes_certificates = calls.api == api.id, api.type.in_(["HTTP/REST", "HTTP/SOAP"])
+    for call in transaction.execute(select(calls.tenant_id, calls.endpoint, calls.role).where(*takes_certificates)):
         roles[call.tenant_id, call.endpoint].add(call.role)
     entries: dict[str, str] = {}
     for row in transaction.execute(select(of.tenant_id, of.alias_key, of.endpoint, of.fingerprint_sha256)):

@@ -15,6 +15,7 @@ from tests.published import api, change, environment, publisher_of, register, re
 from trustcast.domain.errors import Conflict, NotFound, RejectedMany
 from trustcast.domain.published_api import Backends, EndpointKind, PublishedApi
 from trustcast.storage import apis, audit
+from trustcast.storage.apis import Caller
 from trustcast.storage.idempotency import KeyReusedError
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT, api_endpoint, audit_event, outbox, routing_due
@@ -305,8 +306,8 @@ def test_two_tenants_may_have_the_same_api_and_see_their_own(database: Database)
     there = Filters(endpoint="https://a.example")
     assert names(database, there) == names(database, there, THEIRS) == ["Pizza"]
     with database.reading() as transaction:
-        assert apis.types_at(transaction, THEIRS, "https://a.example:443") == {"HTTP/REST"}
-        assert apis.types_at(transaction, 8, "https://a.example:443") == set()
+        assert apis.callers(transaction, THEIRS, "https://a.example:443") == [Caller("Pizza", "1.0.0", "HTTP/REST")]
+        assert apis.callers(transaction, 8, "https://a.example:443") == []
 
 
 def test_one_tenant_neither_sees_changes_nor_removes_anothers(database: Database) -> None:
@@ -342,13 +343,16 @@ def test_tenants_api_moves_its_own_certificates_alone(database: Database) -> Non
     assert pipeline.trusted("default") == {"a", f"a_{THEIRS}"}
 
 
-def test_types_of_the_apis_at_an_endpoint(database: Database) -> None:
-    register(database, api("One", "https://a.example", type="WS"))
+def test_callers_of_an_endpoint_come_with_their_types(database: Database) -> None:
     register(database, api("Two", None, "https://a.example:443/x", type="HTTP/SOAP"))
+    register(database, api("One", "https://a.example", type="WS"))
 
     with database.reading() as transaction:
-        assert apis.types_at(transaction, SUPER_TENANT, "https://a.example:443") == {"WS", "HTTP/SOAP"}
-        assert apis.types_at(transaction, SUPER_TENANT, "https://a.example:444") == set()
+        assert apis.callers(transaction, SUPER_TENANT, "https://a.example:443") == [
+            Caller("One", "1.0.0", "WS"),
+            Caller("Two", "1.0.0", "HTTP/SOAP"),
+        ]
+        assert apis.callers(transaction, SUPER_TENANT, "https://a.example:444") == []
 
 
 def test_changes_of_one_api_at_once_lose_no_look(database: Database) -> None:

@@ -211,7 +211,7 @@ def test_endpoint_that_only_apis_of_other_types_call_takes_no_certificate(databa
     pipeline = Pipeline(database)
     call_it(pipeline, "WS")
 
-    with pytest.raises(Conflict, match="other types") as refusal:
+    with pytest.raises(Conflict, match=r"ws 1\.0, is of type WS") as refusal:
         asked_for(pipeline)
 
     assert (refusal.value.code, refusal.value.field) == ("endpoint_type_unsupported", "endpoint")

@@ -10,6 +10,7 @@ from sqlalchemy import event, func, select
 from tests.certificates import self_signed
 from tests.contract.test_apply_changes import fates
 from tests.pipeline import Pipeline, Postbox
+from tests.published import api, change, register
 from trustcast.domain.messages import OperationValidated, TruststoreChanged
 from trustcast.storage import outbox, routing
 from trustcast.storage.session import Database
@@ -67,6 +68,31 @@ def test_two_apis_that_call_an_endpoint_in_two_roles_need_it_everywhere(pipeline
     pipeline.run()
 
     assert where(pipeline, "web") == {"default", "live", "try"}
+
+
+def test_api_of_a_type_that_takes_no_certificates_decides_nothing(pipeline: Pipeline) -> None:
+    register(pipeline.database, api("Socket", sandbox=WEB, type="WS"))
+    pipeline.api("Pizza", production=WEB)
+    pipeline.add("web", WEB)
+    pipeline.run()
+
+    assert where(pipeline, "web") == {"default", "live"}
+
+
+def test_api_that_becomes_one_of_another_type_decides_no_longer(pipeline: Pipeline) -> None:
+    id_ = pipeline.api("Pizza", sandbox=WEB)
+    pipeline.add("web", WEB)
+    pipeline.run()
+
+    change(pipeline.database, id_, api("Pizza", sandbox=WEB, type="WS"))
+    pipeline.later(seconds=1)
+    pipeline.apply()
+    assert where(pipeline, "web") == {"default", "live", "try"}
+
+    change(pipeline.database, id_, api("Pizza", sandbox=WEB, type="HTTP/SOAP"))
+    pipeline.later(seconds=1)
+    pipeline.apply()
+    assert where(pipeline, "web") == {"default", "try"}
 
 
 def test_environment_advances_only_when_something_changes_in_it(pipeline: Pipeline) -> None:

@@ -226,6 +226,17 @@ def test_several_certificates_may_cover_an_environment_each(pipeline: Pipeline) 
     assert lost(database, "a") == []
 
 
+def test_api_of_a_type_that_takes_no_certificates_uses_none(pipeline: Pipeline) -> None:
+    database = pipeline.database
+    register(database, api("Socket", "https://a.example", type="WS"))
+    trust(pipeline, "by-name", "https://elsewhere.example", self_signed("a.example"))
+    register(database, api("Soap", "https://b.example", type="HTTP/SOAP"))
+    trust(pipeline, "soap", "https://b.example:443", self_signed("b.example"))
+
+    assert (used(database, "by-name"), lost(database, "by-name")) == ([], [])
+    assert used(database, "soap") == [("Soap", "production", "https://b.example:443")]
+
+
 def test_unknown_alias_serves_nothing(pipeline: Pipeline) -> None:
     register(pipeline.database, api("Pizza", "https://a.example"))
 
@@ -257,7 +268,7 @@ def test_no_question_reads_a_whole_table(sqlite_url: str) -> None:
 
     with statements(database) as asked, database.reading() as transaction:
         uses.uncovered(transaction, SUPER_TENANT, "a")
-        apis.types_at(transaction, SUPER_TENANT, "https://a.example:443")
+        apis.callers(transaction, SUPER_TENANT, "https://a.example:443")
 
     with database.reading() as transaction:
         plans = [

@@ -55,6 +55,17 @@ def test_api_lives_from_its_registration_to_its_removal(api: ServedApi) -> None:
     assert_problem(api.ask("PUT", where, json=told), 404, "api_not_found")
 
 
+def test_names_of_wso2_4_are_read_as_ours(api: ServedApi) -> None:
+    backends = {"kind": "load_balance", "urls": ["https://a.example", "https://b.example"]}
+    told = fresh("Named", type="HTTP", endpoints={"production": backends, "sandbox": None})
+
+    made = api.ask("POST", "/v1/apis", json=told).json()
+    listed = api.ask("GET", "/v1/apis", params={"name": told["name"], "type": "HTTP"}).json()["apis"]
+
+    assert (made["type"], made["endpoints"]["production"]["kind"]) == ("HTTP/REST", "load_balanced")
+    assert listed == [made]
+
+
 def test_apis_are_listed_by_pages(api: ServedApi) -> None:
     provider = f"p-{time.monotonic_ns()}"
     for name in ("b", "a", "c"):

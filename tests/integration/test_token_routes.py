@@ -228,3 +228,19 @@ def test_token_bounded_to_some_aliases_changes_no_others(api: ServedApi) -> None
         assert api.ask("PUT", f"/v1/certificates/{alias}", as_=bounded, files=files).status_code == 403
         assert api.ask("POST", f"/v1/certificates/{alias}/rotation", as_=bounded, files=files).status_code == 403
     assert api.ask("GET", "/v1/certificates", as_=bounded).status_code == 200
+
+
+def test_token_bounded_to_some_aliases_changes_no_api(api: ServedApi) -> None:
+    """An API decides where certificates go whatever their aliases are, and may stand in the way of others' uploads."""
+    bounded = made(api, scopes=["apim:api_manage"], alias_prefixes=["team-a-"])
+    pizza = {"name": uuid.uuid4().hex, "version": "1", "context": "/p", "provider": "p", "type": "HTTP/REST"}
+    at = api.ask("POST", "/v1/apis", json=pizza).headers["location"]
+
+    answers = [
+        api.ask("POST", "/v1/apis", as_=bounded, json=pizza | {"name": "other"}),
+        api.ask("PUT", at, as_=bounded, json=pizza | {"type": "WS"}),
+        api.ask("DELETE", at, as_=bounded),
+    ]
+
+    assert [code(answer) for answer in answers] == [(403, "apis_not_allowed")] * 3
+    assert api.ask("GET", at, as_=bounded).json()["type"] == "HTTP/REST"

@@ -7,7 +7,7 @@ import pytest
 from tests.certificates import self_signed
 from tests.published import api
 from trustcast.domain.errors import Rejected, RejectedMany
-from trustcast.domain.published_api import Backends, EndpointKind, PublishedApi
+from trustcast.domain.published_api import Backends, EndpointKind, PublishedApi, normal_type
 
 
 def refusals(one: PublishedApi) -> list[tuple[str | None, str]]:
@@ -119,3 +119,12 @@ def test_audit_learns_hosts_and_no_secret_of_a_url() -> None:
 
     assert "s3cret" not in str(told)
     assert told["production"] == ["https://a.example:443"]
+
+
+def test_names_of_wso2_are_names_of_the_same() -> None:
+    types = [normal_type(text) for text in ("HTTP", "SOAP", "HTTP/REST", "WS", "http")]
+
+    assert types == ["HTTP/REST", "HTTP/SOAP", "HTTP/REST", "WS", "http"]
+    assert EndpointKind("load_balance") is EndpointKind.LOAD_BALANCED
+    with pytest.raises(ValueError, match="balance"):
+        EndpointKind("balance")

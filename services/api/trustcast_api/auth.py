@@ -64,7 +64,7 @@ def _tenant(context: Context, domain: str) -> int:
         with context.database.reading() as transaction:
             found = tenants.by_domain(transaction, domain)
     if found is None:
-        raise Rejected("tenant_unknown", "There is no tenant of this domain.", field="Trustcast-Tenant")
+        raise Rejected("tenant_unknown", tenants.UNKNOWN_DOMAIN, field="Trustcast-Tenant")
     return found.id
 
 
@@ -77,7 +77,26 @@ class holding:  # noqa: N801 - used as a function: `Depends(holding(…))`
     async def __call__(self, who: Annotated[Principal, Depends(principal)]) -> Principal:
         """Return who passed."""
         if not who.holds(self.scopes):
-            raise ForbiddenError("forbidden", f"This needs a token with one of the scopes {_listed(self.scopes)}.")
+            raise ForbiddenError("forbidden", f"This needs a token with {_one_of(self.scopes)}.")
+        return who
+
+
+@dataclass(frozen=True, slots=True)
+class holding_without_bounds(holding):  # noqa: N801
+    """Let those pass, too, who hold one of `scopes`, but none who is bounded to some aliases.
+
+    It is for what moves certificates whatever their aliases are. Raises `ForbiddenError`: `forbidden`,
+    `apis_not_allowed`.
+    """
+
+    async def __call__(self, who: Annotated[Principal, Depends(principal)]) -> Principal:
+        """Return who passed."""
+        await holding.__call__(self, who)  # a dataclass with slots is no class that `super()` knows
+        if who.alias_prefixes is not None:
+            raise ForbiddenError(
+                "apis_not_allowed",
+                "This token is for certificates with some aliases; APIs decide where those with any alias go.",
+            )
         return who
 
 
@@ -90,7 +109,12 @@ class holding_or_own_gateway:  # noqa: N801
     async def __call__(self, name: str, who: Annotated[Principal, Depends(principal)]) -> Principal:
         """Return who passed. Raises `ForbiddenError("forbidden")`."""
         if who.environment != name and not who.holds(self.scopes):
-            raise ForbiddenError("forbidden", "A gateway's token reads its own environment and nothing else.")
+            if who.gateway is not None:
+                raise ForbiddenError("forbidden", "A gateway's token reads its own environment and nothing else.")
+            raise ForbiddenError(
+                "forbidden",
+                f"This needs a token with {_one_of(self.scopes)}, or that of a gateway in this environment.",
+            )
         return who
 
 
@@ -112,5 +136,5 @@ def guards(dependant: Dependant) -> Iterator[Guard]:
         yield from guards(one)
 
 
-def _listed(scopes: frozenset[str]) -> str:
-    return ", ".join(sorted(scopes))
+def _one_of(scopes: frozenset[str]) -> str:
+    return f"{'one of the scopes' if len(scopes) > 1 else 'the scope'} {', '.join(sorted(scopes))}"

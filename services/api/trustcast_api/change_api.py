@@ -44,7 +44,7 @@ def change_api(
             return Answer(200, ApiBody.of(old).model_dump(mode="json"))
         refuse_taken_name(transaction, who.tenant_id, api, own=id)
         apis.change(transaction, new)
-        moved = {endpoint for endpoint, _ in api.roles() ^ old.api.roles()}
+        moved = {endpoint for endpoint, _ in api.decisive() ^ old.api.decisive()}
         routing.look_again(transaction, source="api", at=at, tenant_id=who.tenant_id, endpoints=moved)
         facts = {"api": id, "before": old.api.told(), "after": api.told()}
         audit.append(transaction, [audit.AuditEvent("api.changed", who.actor, facts)], at=at)

@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from trustcast.domain import alias as aliases
+from trustcast.domain.certificate import Certificate
 from trustcast.domain.errors import Conflict, NotFound, PreconditionFailed, Rejected
 from trustcast.domain.published_api import SUPPORTED_TYPES
 from trustcast.storage import apis, certificates, operations, presence, uses
@@ -45,9 +46,12 @@ def complete(transaction: Connection, request: Request, *, tenant_id: int, unreg
             known = _Known(transaction, tenant_id, request.alias.lower())
             known.check_match(request.if_match)
             alias, endpoint = known.alias_and_endpoint()
+            _check_not_needed(transaction, request, tenant_id)
             return replace(request, alias=alias, endpoint=endpoint)
         case Kind.REPLACE, _:
-            return _with_next(transaction, request, tenant_id)
+            request = _with_next(transaction, request, tenant_id)
+            _check_not_needed(transaction, request, tenant_id)
+            return request
         case _, None:
             _check_delete(transaction, request, tenant_id)
             return request
@@ -92,14 +96,17 @@ class _Known:
 
 
 def _check_endpoint(transaction: Connection, request: Request, tenant_id: int, unregistered: Unregistered) -> None:
-    types = apis.types_at(transaction, tenant_id, request.endpoint or "")
-    if types and not types & SUPPORTED_TYPES:
+    callers = apis.callers(transaction, tenant_id, request.endpoint or "")
+    if callers and not any(one.type in SUPPORTED_TYPES for one in callers):
+        first, *others = callers
+        more = f", and so for {len(others)} more" if others else ""
         raise Conflict(
             "endpoint_type_unsupported",
-            "Only APIs of other types call this endpoint; certificates are for endpoints of HTTP/REST and HTTP/SOAP.",
+            f"The API that calls this endpoint, {first.name} {first.version}, is of type {first.type}{more}; "
+            "certificates are for endpoints of APIs of the types HTTP/REST and HTTP/SOAP.",
             field="endpoint",
         )
-    if not types and unregistered is Unregistered.REFUSE:
+    if not callers and unregistered is Unregistered.REFUSE:
         raise Conflict(
             "endpoint_not_registered",
             "No API calls this endpoint; register the API first, or set TRUSTCAST_UNREGISTERED_ENDPOINTS=allow.",
@@ -112,15 +119,20 @@ def _check_delete(transaction: Connection, request: Request, tenant_id: int) -> 
     known.check_match(request.if_match)
     if not known.coming:
         known.trusted()
+    _check_not_needed(transaction, request, tenant_id)
+
+
+def _check_not_needed(transaction: Connection, request: Request, tenant_id: int) -> None:
     # What is on its way may cover the uses that would end.
     if request.force or operations.any_pending(transaction, tenant_id, kinds=_BRINGING):
         return
-    ending = uses.uncovered(transaction, tenant_id, request.alias.lower())
+    successor = Certificate.parse(request.certificate) if request.certificate is not None else None
+    ending = uses.uncovered(transaction, tenant_id, request.alias.lower(), successor=successor)
     if ending:
         raise HinderedError(
             "certificate_in_use",
             "APIs need this certificate and no other covers them; they are listed under users. "
-            "Add another for them first, or delete with force=true.",
+            "Add another for them first, or ask again with force=true.",
             members={"users": [asdict(one) for one in ending]},
         )
 
@@ -166,4 +178,12 @@ def successor(transaction: Connection, tenant_id: int, base: str) -> TrustedCert
         found = certificates.get(transaction, tenant_id, aliases.following(base))
         if found.rotates == base:
             return found
-    raise NotFound("rotation_not_found", "No rotation of a certificate with this alias is under way.")
+    raise NotFound("rotation_not_found", _no_rotation(transaction, tenant_id, base))
+
+
+def _no_rotation(transaction: Connection, tenant_id: int, alias_key: str) -> str:
+    with contextlib.suppress(NotFound):
+        rotates = certificates.get(transaction, tenant_id, alias_key).rotates
+        if rotates is not None:
+            return f"This is the next certificate of {rotates}; ask for /v1/certificates/{rotates}/rotation."
+    return "No rotation of a certificate with this alias is under way."

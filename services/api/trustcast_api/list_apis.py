@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trustcast.domain import endpoint as endpoints
+from trustcast.domain.published_api import normal_type
 from trustcast.storage import apis
 from trustcast.storage.tables import api
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 class Filters:
     """What to look for; None means anything.
 
-    `name` is looked for within names, in any case. `endpoint` is an https URL of which the host is compared, and the
-    port where it gives one.
+    `name` is looked for within names, in any case. `endpoint` is an https URL, a host or host:port; the host is compared,
+    and the port where it gives one.
     """
 
     name: str | None = None
@@ -47,5 +48,6 @@ def list_apis(
 
 
 def _exact(filters: Filters) -> list[ColumnElement[bool]]:
-    wanted = {name: getattr(filters, name) for name in ("version", "context", "provider", "type")}
+    wanted = {name: getattr(filters, name) for name in ("version", "context", "provider")}
+    wanted["type"] = None if filters.type is None else normal_type(filters.type)
     return [api.c[name] == value for name, value in wanted.items() if value is not None]

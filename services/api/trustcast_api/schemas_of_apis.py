@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from trustcast.domain.published_api import Backends, EndpointKind, PublishedApi
+from trustcast.domain.published_api import Backends, EndpointKind, PublishedApi, normal_type
 from trustcast_api.schemas import Name, Time
 
 if TYPE_CHECKING:
@@ -36,7 +36,10 @@ _REGISTERED: dict[str, Any] = _EXAMPLE | {
 
 
 class BackendsBody(BaseModel):
-    """An endpoint of an API: one URL, several that share the load, or several that stand in for one another."""
+    """An endpoint of an API: one URL, several that share the load, or several that stand in for one another.
+
+    WSO2's `load_balance` is read as `load_balanced`.
+    """
 
     model_config = ConfigDict(extra="forbid")
     kind: EndpointKind
@@ -57,7 +60,7 @@ class EndpointsBody(BaseModel):
 
 
 class ApiRequest(BaseModel):
-    """An API as its publisher describes it."""
+    """An API as its publisher describes it. The types `HTTP` and `SOAP` are read as `HTTP/REST` and `HTTP/SOAP`."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
     name: Name
@@ -74,7 +77,7 @@ class ApiRequest(BaseModel):
             version=self.version,
             context=self.context,
             provider=self.provider,
-            type=self.type,
+            type=normal_type(self.type),
             production=_backends(self.endpoints.production),
             sandbox=_backends(self.endpoints.sandbox),
         )

@@ -15,6 +15,9 @@ from trustcast.domain.errors import FieldErrors, Rejected
 SUPPORTED_TYPES = frozenset({"HTTP/REST", "HTTP/SOAP"})
 """Whose endpoints take certificates, as in WSO2's documentation."""
 
+_TYPE_ALSO_CALLED = {"HTTP": "HTTP/REST", "SOAP": "HTTP/SOAP"}  # by WSO2's Publisher API, 4.x
+_KIND_ALSO_CALLED = {"load_balance": "load_balanced"}  # in WSO2's endpoint configurations
+
 MOST_URLS = 100
 LONGEST_URL = 2048
 
@@ -46,6 +49,17 @@ class EndpointKind(StrEnum):
     SINGLE = "single"
     LOAD_BALANCED = "load_balanced"
     FAILOVER = "failover"
+
+    @classmethod
+    def _missing_(cls, value: object) -> EndpointKind | None:
+        """Know a kind by the name that WSO2 gives it, too."""
+        known = _KIND_ALSO_CALLED.get(value) if isinstance(value, str) else None
+        return None if known is None else cls(known)
+
+
+def normal_type(text: str) -> str:
+    """Return the type that is meant: WSO2's short names are names of the two that take certificates."""
+    return _TYPE_ALSO_CALLED.get(text, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +128,12 @@ class PublishedApi:
         """Return the normal forms of all https URLs."""
         return {endpoint for endpoint, _ in self.roles()}
 
+    def decisive(self) -> set[tuple[str, Role]]:
+        """Return what decides where certificates belong: the `roles` of a type that takes any, or nothing."""
+        return self.roles() if self.type in SUPPORTED_TYPES else set()
+
     def roles(self) -> set[tuple[str, Role]]:
-        """Return each https URL's normal form with its role: what decides where its certificates belong."""
+        """Return each https URL's normal form with its role."""
         return {(str(call.endpoint), call.role) for call in self.calls() if call.endpoint is not None}
 
     def told(self) -> dict[str, Any]:

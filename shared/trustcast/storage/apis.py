@@ -70,16 +70,26 @@ def named(transaction: Connection, tenant_id: int, *, name: str, version: str) -
     return found
 
 
-def types_at(transaction: Connection, tenant_id: int, endpoint: str) -> set[str]:
-    """Return the types of the tenant's APIs that call `endpoint` (normal form); empty where none does."""
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An API that calls an endpoint."""
+
+    name: str
+    version: str
+    type: str
+
+
+def callers(transaction: Connection, tenant_id: int, endpoint: str) -> list[Caller]:
+    """Return the tenant's APIs that call `endpoint` (normal form), by name and version."""
     of = api_endpoint.c
     rows = transaction.execute(
-        select(api.c.type)
+        select(api.c.name, api.c.version, api.c.type)
         .join_from(api_endpoint, api, api.c.id == of.api)
         .where(of.tenant_id == tenant_id, of.endpoint == endpoint)
         .distinct()
+        .order_by(api.c.name, api.c.version)
     )
-    return set(rows.scalars())
+    return [Caller(*row) for row in rows]
 
 
 def add(transaction: Connection, new: RegisteredApi) -> None:

@@ -1,7 +1,8 @@
 """Which environments a certificate goes to, and whose have to be looked at again.
 
 Who calls the backend says it: a production endpoint's certificate goes to production and hybrid environments, a sandbox
-endpoint's to sandbox and hybrid, an endpoint's of no registered API to all.
+endpoint's to sandbox and hybrid, an endpoint's of no registered API to all. APIs of types that take no certificates
+say nothing.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, insert, select
 
 from trustcast.domain.messages import OperationValidated
+from trustcast.domain.published_api import SUPPORTED_TYPES
 from trustcast.domain.register import Holding
 from trustcast.storage import outbox
-from trustcast.storage.tables import api_endpoint, certificate, environment, routing_due
+from trustcast.storage.tables import api, api_endpoint, certificate, environment, routing_due
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,9 +50,10 @@ def environments_by_role(transaction: Connection) -> dict[str, set[str]]:
 
 def _roles(transaction: Connection, tenant_id: int, endpoints: Sequence[str]) -> dict[str, set[str]]:
     of, found = api_endpoint.c, defaultdict[str, set[str]](set)
+    called = select(of.endpoint, of.role).join_from(api_endpoint, api, api.c.id == of.api).distinct()
+    called = called.where(of.tenant_id == tenant_id, api.c.type.in_(SUPPORTED_TYPES))
     for start in range(0, len(endpoints), _CHUNK):
-        ours = of.tenant_id == tenant_id, of.endpoint.in_(endpoints[start : start + _CHUNK])
-        for row in transaction.execute(select(of.endpoint, of.role).where(*ours).distinct()):
+        for row in transaction.execute(called.where(of.endpoint.in_(endpoints[start : start + _CHUNK]))):
             found[row.endpoint].add(row.role)
     return found
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, union
 
 from trustcast.domain.endpoint import Endpoint
+from trustcast.domain.published_api import SUPPORTED_TYPES
 from trustcast.storage import routing
 from trustcast.storage.tables import api, api_endpoint, certificate, certificate_name
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from sqlalchemy import CompoundSelect, Connection
+
+    from trustcast.domain.certificate import Certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +42,14 @@ def users(transaction: Connection, tenant_id: int, alias_key: str) -> list[Use]:
     """Return what the tenant's certificate serves, by name and version of the API; nothing for an unknown alias.
 
     A certificate serves the endpoint that it was uploaded for. One of a server serves in addition, at any port, every
-    host among its names (`certificate_name`, which holds none for a CA).
+    host among its names (`certificate_name`, which holds none for a CA). It serves no API of a type that takes none.
     """
     of = api_endpoint.c
     rows = transaction.execute(
         select(*_API, of.endpoint, of.role)
         .join_from(api_endpoint, api, api.c.id == of.api)
-        .where(of.tenant_id == tenant_id, of.endpoint.in_(_served(tenant_id, alias_key)))
+        .where(of.tenant_id == tenant_id, api.c.type.in_(SUPPORTED_TYPES))
+        .where(of.endpoint.in_(_served(tenant_id, alias_key)))
         .distinct()
         .order_by(api.c.name, api.c.version, api.c.id, of.role, of.endpoint)
     )
@@ -53,18 +57,27 @@ def users(transaction: Connection, tenant_id: int, alias_key: str) -> list[Use]:
 
 
 def uncovered(
-    transaction: Connection, tenant_id: int, alias_key: str, *, gone: Collection[str] = frozenset()
+    transaction: Connection,
+    tenant_id: int,
+    alias_key: str,
+    *,
+    gone: Collection[str] = frozenset(),
+    successor: Certificate | None = None,
 ) -> list[Use]:
-    """Return the uses that end with this certificate.
+    """Return the uses that end when this certificate goes, or when `successor` takes its place.
 
-    Those are the uses that no other certificate of the tenant serves in some environment where this one is and the
-    endpoint's role needs one; the certificates in `gone` (alias keys) do not count as others. Where no environment
-    is of the role's type, any other certificate will do.
+    Those are the uses that neither the successor nor another certificate of the tenant serves in some environment where
+    this one is and the endpoint's role needs one; the certificates in `gone` (alias keys) do not count as others, nor
+    does the next one of a rotation, which may be called off. Where no environment is of the role's type, any other
+    certificate will do.
     """
     found = users(transaction, tenant_id, alias_key)
     if not found:
         return []
     own = _endpoint(transaction, tenant_id, alias_key)
+    if successor is not None:
+        kept = _served_at(own, successor, {one.endpoint for one in found})
+        found = [one for one in found if one.endpoint not in kept]
     beside = _beside(transaction, tenant_id, {one.endpoint for one in found}, without={alias_key, *gone})
     reach = routing.environments_of(transaction, tenant_id, {own}.union(*beside.values()))
     needed = routing.environments_by_role(transaction)
@@ -84,6 +97,12 @@ def _endpoint(transaction: Connection, tenant_id: int, alias_key: str) -> str:
     return endpoint
 
 
+def _served_at(own: str, certificate: Certificate, endpoints: Iterable[str]) -> set[str]:
+    """Return which of `endpoints` a certificate for the endpoint `own` serves; what `_served` says of a stored one."""
+    named = _names(endpoints)
+    return {own}.union(*(named.get(name, ()) for name in certificate.server_names))
+
+
 def _served(tenant_id: int, alias_key: str) -> CompoundSelect[Any]:
     """Select the endpoints, in normal form, that a certificate serves. Each branch has an index of its own."""
     called, name = api_endpoint.alias(), certificate_name.c
@@ -101,7 +120,7 @@ def _served(tenant_id: int, alias_key: str) -> CompoundSelect[Any]:
 def _beside(transaction: Connection, tenant_id: int, endpoints: set[str], *, without: set[str]) -> dict[str, set[str]]:
     """Return, for each endpoint, the endpoints of the certificates that serve it, except those under `without`."""
     other, name = certificate.c, certificate_name.c
-    ours = other.tenant_id == tenant_id, other.alias_key.not_in(without)
+    ours = other.tenant_id == tenant_id, other.alias_key.not_in(without), other.rotates.is_(None)
     found: dict[str, set[str]] = defaultdict(set)
     for some in _chunks(endpoints):
         for at in transaction.execute(select(other.endpoint).where(*ours, other.endpoint.in_(some))).scalars():

@@ -11,7 +11,7 @@ from trustcast.storage import apis
 from trustcast_api import scopes
 from trustcast_api.app_context import Context, context
 from trustcast_api.asking_first import AskingFirst
-from trustcast_api.auth import holding
+from trustcast_api.auth import holding, holding_without_bounds
 from trustcast_api.change_api import change_api
 from trustcast_api.list_apis import Filters, list_apis
 from trustcast_api.principal import Principal
@@ -25,8 +25,8 @@ router = APIRouter(prefix="/v1/apis", tags=["apis"], route_class=AskingFirst)
 
 Here = Annotated[Context, Depends(context)]
 Reader = Annotated[Principal, Depends(holding(scopes.READ_APIS))]
-Writer = Annotated[Principal, Depends(holding(scopes.WRITE_APIS))]
-Deleter = Annotated[Principal, Depends(holding(scopes.DELETE_APIS))]
+Writer = Annotated[Principal, Depends(holding_without_bounds(scopes.WRITE_APIS))]
+Deleter = Annotated[Principal, Depends(holding_without_bounds(scopes.DELETE_APIS))]
 
 
 @router.post("", status_code=201, response_model=ApiBody)
