@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -23,7 +24,7 @@ from tests.certificates import self_signed
 from tests.databases import SqliteFiles
 from tests.openid_provider import ALGORITHMS, AUDIENCE, ISSUER, Signer, b64, claims, jwks, rsa_key
 from tests.redis_server import RedisServer
-from tests.served_api import ServedApi, add_environment, served
+from tests.served_api import ADMIN, ServedApi, add_environment, served
 
 GOOD = {"RS256": Signer.of("RS256"), "ES256": Signer.of("ES256")}
 MALLORY = {"RS256": Signer.of("RS256", number=1), "ES256": Signer.of("ES256")}
@@ -475,3 +476,32 @@ def test_headers_without_end_are_ended(door: Callable[..., Door]) -> None:
     answer = door("RS256", PUBLISHED["RS256"]).knock(b"Bearer " + b"a" * 3_000_000)
 
     assert answer.status_code == 431
+
+
+@pytest.mark.parametrize("path", ["/v1/apis", "/healthz"])
+@pytest.mark.parametrize("beside", [("0\r\n", "a: b\r\n"), ("0\r\na: ", "b"), ("5;", "x")])
+def test_trailers_and_extensions_of_chunks_without_end_are_ended(
+    api: ServedApi, path: str, beside: tuple[str, str]
+) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n{beside[0]}".encode()
+    endless, url = beside[1].encode() * 20_000, httpx.URL(api.url)
+
+    with socket.create_connection((url.host, url.port or 0), timeout=20) as connection:
+        connection.sendall(head)
+        with pytest.raises(ConnectionError):
+            for _ in range(40_000_000 // len(endless)):  # more than buffers hold
+                connection.sendall(endless)
+
+
+def test_trailer_is_no_header(api: ServedApi) -> None:
+    request = (
+        f"GET /v1/apis HTTP/1.1\r\nHost: here\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        f"0\r\nAuthorization: Bearer {ADMIN}\r\n\r\n"
+    )
+    url = httpx.URL(api.url)
+
+    with socket.create_connection((url.host, url.port or 0), timeout=20) as connection:
+        connection.sendall(request.encode())
+        status = connection.recv(65536).split(b"\r\n")[0]
+
+    assert status == b"HTTP/1.1 401 Unauthorized"
