@@ -8,10 +8,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trustcast import settings
 from trustcast_cli import dev_lock
 from trustcast_cli.errors import CannotRun
+
+if TYPE_CHECKING:
+    from trustcast.storage.session import Database
 
 NAMES = frozenset({"TRUSTCAST_DATABASE_URL", "TRUSTCAST_DATABASE_URL_FILE"})
 
@@ -27,29 +31,28 @@ def named(passed: Mapping[str, str]) -> str | None:
 
 def described(url: str) -> str:
     """Say where the database is: a SQLite file, or kind, name and host; never the user or the password."""
-    from sqlalchemy.engine import make_url  # noqa: PLC0415 - it takes a while, and is seldom needed
-    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
-
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise CannotRun(
-            "TRUSTCAST_DATABASE_URL is not of SQLAlchemy's form, such as sqlite:////path/file.db."
-        ) from None
     if file := sqlite_file(url):
         return f"the SQLite file {file}"
+    parsed = _opened(url).engine.url
     where = f"{parsed.host or 'this machine'}{f':{parsed.port}' if parsed.port else ''}"
     return f"the {parsed.get_backend_name()} database {parsed.database or ''} at {where}"
 
 
 def sqlite_file(url: str) -> Path | None:
-    """Return the file of a SQLite URL, without links in its path; None for every other database."""
-    from sqlalchemy.engine import make_url  # noqa: PLC0415
-
-    parsed = make_url(url)
+    """Return the file of a SQLite URL, without links in its path; None for every other database. Raises `CannotRun`."""
+    parsed = _opened(url).engine.url
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
         return None
     return Path(parsed.database).resolve()
+
+
+def _opened(url: str) -> Database:
+    from trustcast.storage.session import Database  # noqa: PLC0415 - it takes a while, and is seldom needed
+
+    try:
+        return Database(url)  # connects to nothing
+    except settings.SettingsError as error:
+        raise CannotRun(str(error)) from None
 
 
 @contextlib.contextmanager

@@ -35,7 +35,9 @@ def test_every_make_target_that_is_named_exists(paper: str) -> None:
 
 @pytest.mark.parametrize("paper", OURS)
 def test_every_command_of_ours_that_is_named_exists_with_its_options(paper: str) -> None:
-    for line in re.findall(r"(?:^|`|bin/)trustcast ([a-z][^`\n]*)", (ROOT / paper).read_text(), re.MULTILINE):
+    for line in re.findall(
+        r"(?:^|`|bin/|^TRUSTCAST_\w+=\S+ )trustcast ([a-z][^`\n]*)", (ROOT / paper).read_text(), re.MULTILINE
+    ):
         command, words = get_command(app), line.partition("#")[0].split()
         while isinstance(command, TyperGroup):
             assert words[0] in command.commands, line
