@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from trustcast.domain import alias as aliases
 from trustcast.domain.messages import TruststoreChanged
 from trustcast.domain.truststore import ChangeSet
-from trustcast.storage import audit, blobs, gateways, operations, outbox, routing, truststores
+from trustcast.storage import audit, blobs, gateways, in_turn, operations, outbox, routing, truststores
 from trustcast.storage.operations import Kind, Operation, State
 from trustcast_worker.decide import Outcome, decide
 from trustcast_worker.sign_heads import sign
@@ -71,7 +71,7 @@ def apply_changes(
         due = routing.due(transaction, limit=BATCH)
         # From here on nobody else decides; taken before any row of an operation, so that no two wait for each other.
         held = truststores.hold_all(transaction)
-        waiting = operations.validated(transaction, limit=BATCH)
+        waiting = in_turn.validated(transaction, limit=BATCH)
         if waiting and waiting[0].attempts:  # a suspect comes alone
             due = []
         if not due and (not waiting or _more_are_coming(transaction, waiting[0], at)):
@@ -91,7 +91,7 @@ def apply_changes(
 def blame(database: Database) -> None:
     """Count a failed attempt against what would be applied next, so that no request can stop the others for ever."""
     with database.writing() as transaction:
-        operations.blame(transaction, [one.id for one in operations.validated(transaction, limit=BATCH)])
+        operations.blame(transaction, [one.id for one in in_turn.validated(transaction, limit=BATCH)])
         transaction.commit()
 
 

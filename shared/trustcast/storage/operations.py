@@ -191,32 +191,9 @@ def exhausted(transaction: Connection, *, state: State, attempts: int, at: datet
     )
 
 
-def validated(transaction: Connection, *, limit: int) -> list[Operation]:
-    """Return what waits for a truststore, in the order of acceptance.
-
-    An operation waits for earlier ones that it could collide with: a delete must not overtake the add that it is for,
-    nor an add the delete or replace that frees its alias, endpoint or certificate. A delete that is not forced waits
-    for all: whether the certificate is still needed depends on the others. One that an attempt failed on comes alone,
-    so that it cannot take others down with it.
-    """
-    earlier = operation.alias()
-    collides = or_(
-        earlier.c.kind.in_([Kind.DELETE, Kind.REPLACE]),
-        and_(operation.c.kind == Kind.DELETE, ~operation.c.force),
-        earlier.c.alias_key == operation.c.alias_key,
-        earlier.c.rotation == operation.c.alias_key,
-        earlier.c.endpoint == operation.c.endpoint,
-        earlier.c.fingerprint_sha256 == operation.c.fingerprint_sha256,
-    )
-    overtakes = exists().where(
-        earlier.c.tenant_id == operation.c.tenant_id,
-        earlier.c.state == State.RECEIVED,
-        earlier.c.sequence < operation.c.sequence,
-        collides,
-    )
-    waiting = _listed(transaction, operation.c.state == State.VALIDATED, ~overtakes, limit=limit)
-    suspects = [one for one in waiting if one.attempts]
-    return suspects[:1] if suspects else waiting
+def still_validated(transaction: Connection, sequences: Sequence[int]) -> list[Operation]:
+    """Return those of `sequences` that wait for a truststore, in the order of acceptance."""
+    return _listed(transaction, operation.c.state == State.VALIDATED, operation.c.sequence.in_(sequences))
 
 
 def waiting_since(transaction: Connection, state: State, *, at: datetime) -> datetime | None:
