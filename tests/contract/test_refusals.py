@@ -83,6 +83,19 @@ def test_each_principal_and_each_reason_has_its_own_measure(database: Database, 
     assert len(told(database)) == 6 * PER_WINDOW
 
 
+def test_each_door_has_its_own_measure_and_its_own_number(database: Database, refusals: Refusals) -> None:
+    look = {"code": "forbidden", "method": "GET", "route": "/v1/audit"}
+    for number in range(PER_WINDOW + 3):
+        refusals.record(MALLORY, look | {"name": str(number)})
+    refusals.record(MALLORY, look | {"method": "POST", "route": "/v1/tokens"})
+    refusals.record(MALLORY, look | {"route": "/v1/tokens"})
+    refusals.stop()
+
+    lines = told(database)
+    assert [facts["route"] for _, _, facts in lines] == ["/v1/audit"] * PER_WINDOW + ["/v1/tokens"] * 2 + ["/v1/audit"]
+    assert lines[-1][1:] == ("refusals.counted", look | {"left_out": 3})
+
+
 def test_another_address_is_no_new_measure(database: Database, refusals: Refusals) -> None:
     for number in range(100):
         refusals.record(Actor("token:mallory", -1234, f"192.0.2.{number}"), {"code": "forbidden"})

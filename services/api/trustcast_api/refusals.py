@@ -1,7 +1,7 @@
 """Refused attempts go into the audit chain, too: who was turned away, at which door, and why.
 
-Nobody can fill the disk with them: of one principal and reason a few a minute are written down, then one line says how
-many more there were. What nobody we know has sent goes to the log alone.
+Nobody can fill the disk with them: of one principal, reason and door a few a minute are written down, then one line
+says how many more there were. What nobody we know has sent goes to the log alone.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("trustcast.api")
 
 PER_WINDOW, WINDOW_SECONDS = 10, 60.0
+_MEASURED = ("code", "method", "route")  # or ten harmless refusals would hide the one that matters
 _LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})
 _NOT_DECIDED = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INTERNAL_SERVER_ERROR})
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,254}")
@@ -75,10 +76,10 @@ def _route(request: Request) -> str | None:
 
 @dataclass(slots=True)
 class _Window:
-    """What was refused to one principal for one reason since the window opened."""
+    """What was refused to one principal for one reason at one door since the window opened."""
 
     actor: Actor
-    code: str
+    of: dict[str, Any]
     until: float
     recorded: int = 0
     left_out: int = 0
@@ -95,15 +96,18 @@ class Refusals:
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._now, self._seconds = database, now, seconds
-        self._windows: dict[tuple[Actor, str], _Window] = {}
+        self._windows: dict[tuple[Any, ...], _Window] = {}
         self._counting = threading.Lock()
         self._timer: threading.Timer | None = None
 
     def record(self, actor: Actor, facts: dict[str, Any]) -> None:
-        """Write an attempt down, or count it. `facts` hold the `code`. A database that is away is no new refusal."""
+        """Write an attempt down, or count it with those of the same `code`, `method` and `route` in `facts`.
+
+        A database that is away is no new refusal.
+        """
         with self._counting:
             events = self._ended(self._seconds())
-            if self._counts(actor, facts["code"]):
+            if self._counts(actor, {name: facts[name] for name in _MEASURED if name in facts}):
                 events.append(AuditEvent("request.refused", actor, facts))
         self._append(events)
 
@@ -123,12 +127,12 @@ class Refusals:
             timer.cancel()
         self.flush(all_of_them=True)
 
-    def _counts(self, actor: Actor, code: str) -> bool:
+    def _counts(self, actor: Actor, of: dict[str, Any]) -> bool:
         of_no_address = replace(actor, address=None)  # or each new address would open a window
-        key = (of_no_address, code)
+        key = (of_no_address, *of.items())
         window = self._windows.get(key)
         if window is None:
-            window = self._windows[key] = _Window(of_no_address, code, self._seconds() + WINDOW_SECONDS)
+            window = self._windows[key] = _Window(of_no_address, of, self._seconds() + WINDOW_SECONDS)
         if window.recorded < PER_WINDOW:
             window.recorded += 1
             return True
@@ -140,7 +144,7 @@ class Refusals:
         ended = [key for key, window in self._windows.items() if window.until <= at]
         windows = [self._windows.pop(key) for key in ended]
         return [
-            AuditEvent("refusals.counted", one.actor, {"code": one.code, "left_out": one.left_out})
+            AuditEvent("refusals.counted", one.actor, one.of | {"left_out": one.left_out})
             for one in windows
             if one.left_out
         ]
