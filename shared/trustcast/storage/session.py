@@ -17,6 +17,8 @@ from trustcast.storage import sqlite
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy.engine import ExceptionContext
+
 # A client that hangs or loses its power in the middle of a transaction must not hold up all the others: nobody waits
 # longer than this for a lock, and the server ends what stands idle and what no longer answers.
 _POSTGRESQL: dict[str, Any] = {
@@ -50,6 +52,7 @@ class Database:
             self.engine = create_engine(parsed, hide_parameters=True, **options)
         except (ArgumentError, NoSuchModuleError, ImportError):
             raise SettingsError("The database URL is not one of sqlite:///… or postgresql+psycopg://….") from None
+        event.listen(self.engine, "handle_error", _forget_the_row)
         self._one_writer: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
         if self.is_sqlite:
             # Threads queue here; processes wait for the file.
@@ -75,6 +78,13 @@ class Database:
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+
+
+def _forget_the_row(failed: ExceptionContext) -> None:
+    """Leave the first line of what the database says: PostgreSQL's DETAIL holds the values of the row at fault."""
+    if isinstance(failed.sqlalchemy_exception, DBAPIError):
+        for error in (failed.original_exception, failed.sqlalchemy_exception):
+            error.args = tuple(str(one).partition("\n")[0] for one in error.args)
 
 
 @contextlib.contextmanager
