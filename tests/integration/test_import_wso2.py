@@ -329,6 +329,105 @@ def test_what_is_another_tenants_on_gateways_is_said(theirs: Theirs) -> None:
     assert "Add --rename 'Orders_3=Orders_3-super'." in done.stdout
 
 
+def of_others(name: str, tenant_id: int, host: str) -> wso2.Row:
+    return tenant_id, name, f"https://{host}.example", stored(OF_OTHERS[host].pem)
+
+
+OF_OTHERS = {host: self_signed(f"{host}.example") for host in ("super", "five", "seven", "eight")}
+
+
+def test_nobodys_certificate_is_taken_for_anothers(theirs: Theirs) -> None:
+    """Names on gateways that mean two rows, and a plain alias under which a CA of the JVM stands."""
+    rows = [
+        of_others("web", 5, "five"),
+        of_others("Web_5", SUPER, "super"),
+        of_others("web_5", 7, "seven"),
+        of_others("digicert", 8, "eight"),
+    ]
+    wso2.build(theirs.url, "4.x", rows)
+    theirs.truststore({"web_5": OF_OTHERS["five"].der, "digicert": MADE["public"].der})
+
+    done, report = theirs.bring("--rename", "Web_5=web-super")
+
+    assert done.status == 0
+    assert theirs.api.pipeline.entries("default") == {
+        "web_5": OF_OTHERS["five"].fingerprint_sha256,
+        "web-super": OF_OTHERS["super"].fingerprint_sha256,
+        "web_5_7": OF_OTHERS["seven"].fingerprint_sha256,
+        "digicert_8": OF_OTHERS["eight"].fingerprint_sha256,
+    }
+    assert [line["truststore_alias"] for line in report["certificates"] if line["truststore_alias"]] == ["web_5"]
+    assert report["truststore_only"] == ["digicert"]
+
+
+def test_without_the_databases_certificates_what_would_be_a_guess_is_reported(theirs: Theirs) -> None:
+    rows = [
+        of_others("web", 5, "five"),
+        of_others("Web_5", SUPER, "super"),
+        of_others("web_5", 7, "seven"),
+        of_others("digicert", 8, "eight"),
+        of_others("plain", 8, "seven"),
+    ]
+    wso2.build(theirs.url, "3.1", rows)
+    theirs.truststore({"web_5": OF_OTHERS["five"].der, "digicert": MADE["public"].der, "plain": OF_OTHERS["seven"].der})
+
+    done, report = theirs.bring()
+
+    assert done.status == 3
+    assert outcomes(report) == {
+        "web": "conflict alias_claimed_twice",
+        "Web_5": "conflict alias_claimed_twice",
+        "web_5": "missing certificate_missing",
+        "digicert": "conflict plain_alias_doubtful",
+        "plain": "imported",
+    }
+    assert "plain_alias_taken" in warnings(report, "plain")
+    assert theirs.api.pipeline.entries("default") == {"plain_8": OF_OTHERS["seven"].fingerprint_sha256}
+
+
+def make_tenant(theirs: Theirs, tenant_id: int, domain: str) -> None:
+    body = {"domain": domain, "on_expiry": "keep"}
+    assert theirs.api.ask("PUT", f"/v1/tenants/{tenant_id}", json=body).status_code == 201
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--tenant", "2=other.example")])
+def test_a_tenant_that_is_another_one_here_gets_nothing(theirs: Theirs, options: tuple[str, ...]) -> None:
+    """Both installations have a tenant 2: whose certificates they are is not for an import to guess."""
+    make_tenant(theirs, 2, "burger.com")
+    wso2.build(theirs.url, "4.x", [row("tenant", tenant_id=2), row("weak", tenant_id=2)], tenants={2: "acme.org"})
+    theirs.truststore({"tenant_2": MADE["tenant"].der, "weak_2": MADE["weak"].der})
+    before = theirs.state()
+
+    done, report = theirs.bring(*options)
+
+    conflict = "conflict tenant_differs"
+    assert (done.status, outcomes(report)) == (3, {"tenant": conflict, "weak": conflict})
+    assert [one["outcome"] for one in report["tenants"]] == ["conflict"]
+    assert "If they are the same, say so: --tenant 2=burger.com." in done.stdout
+    assert theirs.state() == before
+
+
+def test_a_tenant_that_is_said_to_be_the_same_gets_its_certificates(theirs: Theirs) -> None:
+    make_tenant(theirs, 2, "burger.com")
+    wso2.build(theirs.url, "4.x", [row("tenant", tenant_id=2)], tenants={2: "acme.org"})
+    theirs.truststore({"tenant_2": MADE["tenant"].der})
+
+    done, report = theirs.bring("--tenant", "2=Burger.com")
+
+    assert (done.status, outcomes(report)) == (0, {"tenant": "imported"})
+    assert report["tenants"] == [{"id": 2, "domain": "burger.com", "outcome": "present", "problem": None}]
+
+
+def test_a_domain_that_is_another_tenants_here_is_a_conflict(theirs: Theirs) -> None:
+    make_tenant(theirs, 5, "acme.org")
+    wso2.build(theirs.url, "4.x", [row("tenant", tenant_id=2)], tenants={2: "acme.org"})
+    theirs.truststore({"tenant_2": MADE["tenant"].der})
+
+    done, report = theirs.bring("--dry-run")
+
+    assert (done.status, outcomes(report)) == (3, {"tenant": "conflict tenant_domain_taken"})
+
+
 def test_an_interrupted_run_is_taken_up_again(theirs: Theirs) -> None:
     """What an earlier run asked for and did not wait for is there when this one's request is refused for it."""
     wso2.build(theirs.url, "3.1", [row("Orders")])

@@ -12,7 +12,7 @@ from trustcast_cli.errors import CannotRun
 from trustcast_cli.wso2 import candidates
 from trustcast_cli.wso2.candidates import Candidate, Judge
 from trustcast_cli.wso2.matching import Match
-from trustcast_cli.wso2.report import Line, Outcome
+from trustcast_cli.wso2.report import Line, Outcome, Problem
 from trustcast_cli.wso2.rows import Row
 
 MADE = self_signed("backend.example")
@@ -58,6 +58,14 @@ def test_a_candidate_has_the_endpoints_normal_form_and_its_tenants_domain() -> N
 
 def test_a_row_without_a_certificate_is_missing() -> None:
     assert refused(match(made=None)) == (Outcome.MISSING, ["certificate_missing"], "")
+
+
+def test_a_certificate_in_doubt_is_a_conflict_with_what_to_do() -> None:
+    doubt = Problem("alias_claimed_twice", "It may be another's.", "Ask.")
+
+    found = refused(Match(Row(-1234, "orders", "https://a.example"), None, "orders", doubt=doubt))
+
+    assert found == (Outcome.CONFLICT, ["alias_claimed_twice"], "Ask.")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.certificates import self_signed
+from tests.certificates import Made, authority, self_signed
 from tests.wso2 import PASSWORD, password_file
 from trustcast.keystore import jks
 from trustcast_cli.errors import CannotRun
@@ -19,11 +19,18 @@ from trustcast_cli.wso2.truststore import GatewayTruststore
 
 A = self_signed("a.example")
 B = self_signed("b.example")
+CA = authority("Public CA")
 SUPER = -1234
 
 
-def row(alias: str = "Orders", tenant_id: int = SUPER, certificate: bytes | None = None) -> Row:
-    return Row(tenant_id, alias, "https://a.example", certificate)
+def row(
+    alias: str = "Orders", tenant_id: int = SUPER, certificate: bytes | None = None, endpoint: str = "https://a.example"
+) -> Row:
+    return Row(tenant_id, alias, endpoint, certificate)
+
+
+def stored(*those: Made) -> bytes:
+    return base64.b64encode(b"".join(made.pem for made in those))
 
 
 def match(row: Row, *others: Row, **entries: bytes) -> Match:
@@ -32,6 +39,10 @@ def match(row: Row, *others: Row, **entries: bytes) -> Match:
 
 def codes(match: Match) -> list[str]:
     return [note.code for note in match.notes]
+
+
+def doubt(match: Match) -> str | None:
+    return None if match.doubt is None else match.doubt.code
 
 
 def test_an_alias_is_found_in_any_case() -> None:
@@ -53,16 +64,110 @@ def test_another_tenants_alias_has_its_id_behind_it() -> None:
     assert (found.der, found.entry) == (B.der, "orders_3")
 
 
-def test_a_plain_alias_serves_another_tenant_where_nobody_else_has_it() -> None:
-    assert match(row("Orders", 3), row("payments"), orders=A.der).der == A.der
+def test_a_tenants_entry_is_never_taken_for_a_row_whose_plain_alias_it_is() -> None:
+    rows = [row("Web", 5), row("weB_5", 7, stored(B)), row("WEB_5", 8)]
+
+    five, seven, eight = matched(rows, GatewayTruststore({"web_5": A.der}))
+
+    assert (five.der, five.entry, codes(five)) == (A.der, "web_5", [])
+    assert (seven.der, seven.entry, codes(seven)) == (B.der, None, ["not_in_truststore"])
+    assert eight.missing == (
+        "The truststore has no certificate web_5_8 (web_5 may be that of the alias 'Web' of the tenant 5), "
+        "and the database holds none."
+    )
 
 
-@pytest.mark.parametrize("other", [SUPER, 4])
-def test_one_tenants_entry_is_never_taken_for_anothers(other: int) -> None:
+@pytest.mark.parametrize("there", [CA, A])
+def test_a_plain_alias_that_the_database_contradicts_is_not_the_tenants(there: Made) -> None:
+    """It may be a CA that came with the JVM, or be left over from another time."""
+    found = match(row("DigiCert", 8, stored(B)), digicert=there.der)
+
+    assert (found.der, found.entry, codes(found)) == (B.der, None, ["not_in_truststore"])
+
+
+def test_a_plain_alias_is_not_the_tenants_because_its_ca_stands_in_the_chain() -> None:
+    assert match(row("DigiCert", 8, stored(B, CA)), digicert=CA.der).der == B.der
+
+
+def test_a_plain_alias_that_the_database_confirms_is_the_tenants() -> None:
+    found = match(row("Orders", 3, stored(B)), row("ORDERS", 4, stored(A)), orders=B.der)
+
+    assert (found.der, found.entry, codes(found)) == (B.der, "orders", [])
+
+
+def test_a_plain_alias_with_an_unreadable_column_is_not_taken() -> None:
+    found = match(row("Orders", 3, b"(BLOB)"), orders=A.der)
+
+    assert found.missing == (
+        "The truststore has no certificate orders_3 (orders may be anybody's), "
+        "and what stands in the database is not a certificate."
+    )
+
+
+def test_a_plain_alias_serves_another_tenant_where_nobody_else_has_it_and_says_what_is_assumed() -> None:
+    found = match(row("Orders", 3), row("payments"), orders=A.der)
+
+    assert (found.der, found.entry, codes(found)) == (A.der, "orders", ["plain_alias_taken"])
+
+
+@pytest.mark.parametrize(
+    ("made", "endpoint"), [(B, "https://a.example"), (CA, "https://a.example"), (A, "http://a.example")]
+)
+def test_a_plain_alias_for_another_endpoint_is_reported(made: Made, endpoint: str) -> None:
+    found = match(row("Orders", 3, endpoint=endpoint), orders=made.der)
+
+    assert (found.der, doubt(found)) == (None, "plain_alias_doubtful")
+
+
+@pytest.mark.parametrize("other", [SUPER, 4, 3])
+def test_one_rows_entry_is_never_taken_for_anothers(other: int) -> None:
     found = match(row("Orders", 3), row("ORDERS", other), orders=A.der)
 
     assert found.der is None
-    assert found.missing == "The truststore has no certificate orders_3, and the database holds none."
+    assert found.missing == (
+        f"The truststore has no certificate orders_3 (orders may be that of the alias 'ORDERS' of the tenant {other}), "
+        "and the database holds none."
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (row("Web_5"), row("wEb", 5)),
+        (row("Web_5", certificate=stored(B)), row("wEb", 5)),
+        (row("Web_5", certificate=stored(B)), row("wEb", 5, stored(B))),
+        (row("Web", 5), row("WEB", 5)),
+    ],
+)
+def test_an_entry_that_two_rows_claim_is_neithers(first: Row, second: Row) -> None:
+    found = matched([first, second], GatewayTruststore({"web_5": A.der}))
+
+    assert [(one.der, one.entry, doubt(one)) for one in found] == [(None, "web_5", "alias_claimed_twice")] * 2
+    assert found[0].doubt
+    assert f"that of the alias {second.alias!r} of the tenant 5" in found[0].doubt.detail
+
+
+def test_an_entry_that_two_rows_claim_is_that_rows_whose_certificate_it_is() -> None:
+    rows = [row("web_5", certificate=stored(B)), row("web", 5, stored(A)), row("WEB_5")]
+
+    owner, tenant, other = matched(rows, GatewayTruststore({"web_5": A.der}))
+
+    assert (owner.der, owner.entry, codes(owner)) == (B.der, None, ["not_in_truststore"])
+    assert (tenant.der, tenant.entry, codes(tenant)) == (A.der, "web_5", [])
+    assert other.missing.startswith("The truststore's certificate web_5 is that of the alias 'web' of the tenant 5, ")
+
+
+def test_the_super_tenants_second_name_may_be_another_row() -> None:
+    found = match(row("orders"), row("Orders_-1234"), **{"orders_-1234": A.der})
+
+    assert found.der is None
+
+
+def test_neither_is_taken_where_only_the_databases_names_the_endpoints_host() -> None:
+    found = match(row(certificate=stored(A)), orders=B.der)
+
+    assert (found.der, found.entry, doubt(found)) == (None, "orders", "certificate_doubtful")
+    assert found.database_sha256 == A.fingerprint_sha256
 
 
 def test_the_truststores_certificate_is_taken_where_the_two_differ() -> None:

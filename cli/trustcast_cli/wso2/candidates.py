@@ -64,6 +64,8 @@ class Judge:
     def _judge(self, match: Match, taken: dict[tuple[int, str], str]) -> Candidate | Line:
         row = match.row
         line = self._line(match)
+        if match.doubt is not None:
+            return replace(line, outcome=Outcome.CONFLICT, problems=(match.doubt,))
         if match.der is None:
             return replace(line, outcome=Outcome.MISSING, problems=(Problem("certificate_missing", match.missing),))
         alias = self.renames.get(row.alias, row.alias)
