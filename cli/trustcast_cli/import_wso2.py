@@ -19,7 +19,7 @@ from trustcast_cli import api_manager
 from trustcast_cli.errors import CannotRun
 from trustcast_cli.wso2 import comparing, csv_export, database, matching, printed, sending, truststore
 from trustcast_cli.wso2.candidates import Candidate, Judge
-from trustcast_cli.wso2.report import Line, Made, Outcome, Problem, Report
+from trustcast_cli.wso2.report import Line, Made, Report
 from trustcast_cli.wso2.rows import Installation
 from trustcast_cli.wso2.sending import Trustcast
 
@@ -78,11 +78,10 @@ def imported(
     judge = Judge(domains=domains, renames=source.renames, accept_expired=source.accept_expired, at=at)
     judged = judge.judged(matches)
     made_environments = sending.made_environments(api, environments, dry_run=dry_run)
-    compared = _compared(api, judged, there)
-    wanted = {one.line.tenant_id: one.line.tenant for one in _candidates(judged) if one.refusal is None}
+    wanted = {one.line.tenant_id: one.line.tenant for one in _candidates(judged) if _needs_tenant(one, there)}
     wanted.pop(SUPER_TENANT, None)
     made_tenants = sending.made_tenants(api, wanted, there, dry_run=dry_run)
-    compared = _without_tenant(compared, made_tenants)
+    compared = _compared(api, _without_tenant(judged, made_tenants), there)
     waiting = _candidates(compared)
     lines = {} if dry_run else sending.sent(api, waiting, advance=bar(len(waiting)))
     return Report(
@@ -119,8 +118,8 @@ def domains_of(options: Sequence[str]) -> dict[int, str]:
 
 
 def _domains(installation: Installation, given: Mapping[int, str], there: Mapping[int, str]) -> dict[int, str]:
-    """Name each tenant: as Trustcast has it, as the person says, as UM_TENANT says, or by its number."""
-    named = {**installation.domains, **given, **there, SUPER_TENANT: SUPER_DOMAIN}
+    """Name each tenant: as the person says, as UM_TENANT says, as Trustcast has it, or by its number."""
+    named = {**there, **installation.domains, **given, SUPER_TENANT: SUPER_DOMAIN}
     ids = {row.tenant_id for row in installation.rows} | there.keys()
     return {id_: named.get(id_, f"tenant-{id_}").lower() for id_ in ids}
 
@@ -136,14 +135,21 @@ def _compared(api: Trustcast, judged: Sequence[Candidate | Line], there: Mapping
     return [next(compared) if isinstance(one, Candidate) else one for one in judged]
 
 
-def _without_tenant(compared: Sequence[Candidate | Line], made: Sequence[Made]) -> list[Candidate | Line]:
-    """What belongs to a tenant that could not be created cannot come over."""
-    missing = {int(one.name): one.problem for one in made if one.problem is not None}
-    return [_left_out(one, missing.get(one.line.tenant_id)) if isinstance(one, Candidate) else one for one in compared]
+def _needs_tenant(one: Candidate, there: Mapping[int, str]) -> bool:
+    """Whether its tenant has to be the one that is meant: also for what is refused, since it may be there already."""
+    return one.refusal is None or one.line.tenant_id in there
 
 
-def _left_out(one: Candidate, problem: Problem | None) -> Candidate | Line:
-    return one if problem is None else replace(one.line, outcome=Outcome.REFUSED, problems=(problem,))
+def _without_tenant(judged: Sequence[Candidate | Line], made: Sequence[Made]) -> list[Candidate | Line]:
+    """What belongs to a tenant that could not be created, or is another here, cannot come over."""
+    missing = {int(one.name): one for one in made if not one.outcome.is_good}
+    return [_left_out(one, missing.get(one.line.tenant_id)) if isinstance(one, Candidate) else one for one in judged]
+
+
+def _left_out(one: Candidate, tenant: Made | None) -> Candidate | Line:
+    if tenant is None or tenant.problem is None:
+        return one
+    return replace(one.line, outcome=tenant.outcome, problems=(tenant.problem,))
 
 
 @contextmanager

@@ -137,14 +137,7 @@ def made_environments(api: Trustcast, named: Sequence[Environment], *, dry_run: 
 
 def made_tenants(api: Trustcast, wanted: Mapping[int, str], there: Mapping[int, str], *, dry_run: bool) -> list[Made]:
     """Create the tenants that are not there (`wanted`: id -> domain); those that are stay as they are."""
-    made = []
-    for tenant_id, domain in sorted(wanted.items()):
-        if tenant_id in there:
-            made.append(Made(str(tenant_id), domain, Outcome.PRESENT))
-            continue
-        problem = None if dry_run else api.put_tenant(tenant_id, domain)
-        made.append(Made(str(tenant_id), domain, Outcome.REFUSED if problem else Outcome.IMPORTED, problem))
-    return made
+    return [_tenant(api, tenant_id, domain, there, dry_run=dry_run) for tenant_id, domain in sorted(wanted.items())]
 
 
 def sent(api: Trustcast, candidates: Iterable[Candidate], *, advance: Callable[[], None]) -> dict[Candidate, Line]:
@@ -182,6 +175,22 @@ def _environment(api: Trustcast, one: Environment, there: Mapping[str, str], *, 
     return Made(one.name, one.type, Outcome.REFUSED if problem else Outcome.IMPORTED, problem)
 
 
+def _tenant(api: Trustcast, tenant_id: int, domain: str, there: Mapping[int, str], *, dry_run: bool) -> Made:
+    """One tenant's certificates must not become another's because the two installations counted differently."""
+    if there.get(tenant_id) == domain:
+        return Made(str(tenant_id), domain, Outcome.PRESENT)
+    if tenant_id in there:
+        detail = f"The tenant {tenant_id} is {there[tenant_id]} in Trustcast, and here it is {domain}."
+        advice = f"If they are the same, say so: --tenant {tenant_id}={there[tenant_id]}."
+        return Made(str(tenant_id), domain, Outcome.CONFLICT, Problem("tenant_differs", detail, advice))
+    if other := next((id_ for id_, name in there.items() if name == domain), None):
+        detail = f"{domain} is the tenant {other} in Trustcast, and here it is the tenant {tenant_id}."
+        advice = f"Give it a domain of its own here: --tenant {tenant_id}=DOMAIN."
+        return Made(str(tenant_id), domain, Outcome.CONFLICT, Problem("tenant_domain_taken", detail, advice))
+    problem = None if dry_run else api.put_tenant(tenant_id, domain)
+    return Made(str(tenant_id), domain, Outcome.REFUSED if problem else Outcome.IMPORTED, problem)
+
+
 def _of_tenant(domain: str) -> dict[str, str]:
     return {"Trustcast-Tenant": domain}
 
@@ -216,7 +225,12 @@ def _advised(line: Line, at_endpoint: int) -> Line:
         f"Set TRUSTCAST_CERTIFICATES_PER_ENDPOINT={max(at_endpoint, 2)} (or unlimited) for the worker, start it anew, "
         "and run the same again."
     )
-    return replace(line, problems=tuple(replace(problem, advice=advice) for problem in line.problems))
+    # The api's further sentences say what else could be done; here one thing is to be done, and it is said once.
+    problems = (
+        replace(problem, detail=problem.detail.partition(". ")[0].rstrip(".") + ".", advice=advice)
+        for problem in line.problems
+    )
+    return replace(line, problems=tuple(problems))
 
 
 def _problem(answer: httpx.Response) -> Problem:
