@@ -6,6 +6,7 @@ import pytest
 
 from tests.certificates import self_signed
 from tests.pipeline import ADMIN, Pipeline
+from trustcast.domain.errors import Conflict
 from trustcast.storage import certificates, gateways, presence
 from trustcast.storage.gateways import Enrolled, Phase
 from trustcast.storage.session import Database
@@ -46,11 +47,31 @@ def test_gateway_has_it_from_the_generation_that_put_it_there(pipeline: Pipeline
     assert having(pipeline, "other") == {"g1": False, "g2": True}
 
 
-def test_gateway_that_fails_still_has_what_it_had(pipeline: Pipeline) -> None:
+def test_gateway_that_fails_may_have_lost_what_it_had(pipeline: Pipeline) -> None:
+    """As one does that was built anew under its old name."""
     pipeline.report("g1", 1)
-    pipeline.report("g1", 1, phase=Phase.FAILED, code="disk_full")
+    pipeline.report("g2", 1)
+    pipeline.report("g1", 0, phase=Phase.FAILED, code="truststore_unreadable")
+    failing = having(pipeline)
+    pipeline.report("g1", 1)
 
-    assert having(pipeline)["g1"]
+    assert failing == {"g1": False, "g2": True}
+    assert having(pipeline) == {"g1": True, "g2": True}
+
+
+def test_rotation_does_not_end_while_a_gateway_fails(pipeline: Pipeline) -> None:
+    pipeline.rotate("web", self_signed("web.example"))
+    pipeline.run()
+    pipeline.report("g1", 2)
+    pipeline.report("g2", 2)
+    pipeline.report("g2", 2, "f" * 64)  # what is on its disk is not what was signed
+
+    with pytest.raises(Conflict, match="the next certificate yet: g2") as refused:
+        pipeline.finish("web")
+    pipeline.report("g2", 2)
+    pipeline.finish("web")
+
+    assert refused.value.code == "rotation_not_converged"
 
 
 def test_replaced_certificate_is_there_when_the_new_one_is(pipeline: Pipeline) -> None:

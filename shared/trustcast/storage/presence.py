@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
 from trustcast.domain import alias as aliases
 from trustcast.storage import routing
+from trustcast.storage.gateways import Phase
 from trustcast.storage.tables import gateway, truststore_change
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Whether the gateway `name` has reported a generation in which its environment holds the certificate."""
+    """Whether the gateway `name` has the certificate, by what it reported last.
+
+    It named a generation in which its environment holds it, and has not failed since: one that fails may hold anything.
+    """
 
     name: str
     environment: str
@@ -36,14 +40,17 @@ def of_certificate(transaction: Connection, one: TrustedCertificate) -> list[Pre
     since = _put_in(transaction, one)
     of = gateway.c
     enrolled = (
-        select(of.name, of.environment, of.generation)
+        select(of.name, of.environment, of.generation, of.phase)
         .where(of.environment.in_(environments), of.token_sha256.is_not(None))
         .order_by(of.environment, of.name)
     )
-    return [
-        Presence(row.name, row.environment, row.generation >= since.get(row.environment, row.generation + 1))
-        for row in transaction.execute(enrolled)
-    ]
+
+    def has_it(row: Any) -> bool:
+        return row.phase not in (None, Phase.FAILED) and row.generation >= since.get(
+            row.environment, row.generation + 1
+        )
+
+    return [Presence(row.name, row.environment, has_it(row)) for row in transaction.execute(enrolled)]
 
 
 def _put_in(transaction: Connection, one: TrustedCertificate) -> dict[str, int]:
