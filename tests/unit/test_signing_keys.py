@@ -185,6 +185,53 @@ def test_withdrawn_key_is_noticed_without_keeping_anybody_waiting() -> None:
     assert asyncio.run(story()) == [True, True, True, False, True]
 
 
+def test_withdrawn_key_is_not_taken_after_a_long_silence() -> None:
+    provider = Provider(ONE, TWO)
+
+    async def story() -> list[bool]:
+        keys = provider.keys()
+        found = [await knows(keys, "one")]
+        provider.published, provider.at = [TWO.jwk()], 600
+        return [*found, await knows(keys, "one"), await knows(keys, "two")]
+
+    assert asyncio.run(story()) == [True, False, True]
+    assert provider.asked == 2
+
+
+def test_keys_that_were_not_read_for_a_day_are_good_for_nothing() -> None:
+    provider = Provider(ONE)
+
+    async def story() -> list[bool]:
+        keys = provider.keys()
+        found = [await knows(keys, "one")]
+        provider.away, provider.at = True, 86_399
+        found.append(await knows(keys, "one"))
+        provider.at = 86_400
+        with pytest.raises(Unavailable) as refused:
+            await keys.find("one")
+        assert refused.value.code == "identity_provider_unavailable"
+        provider.away, provider.at = False, 86_401
+        return [*found, await knows(keys, "one")]
+
+    assert asyncio.run(story()) == [True, True, True]
+
+
+def test_provider_that_was_away_is_asked_again_soon() -> None:
+    provider = Provider(ONE, TWO)
+
+    async def story() -> list[bool]:
+        keys, found = provider.keys(), []
+        await keys.find("one")
+        for provider.at, provider.away in ((300, True), (329, False), (330, False), (331, False)):
+            provider.published = [TWO.jwk()]
+            found.append(await knows(keys, "one"))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        return found
+
+    assert asyncio.run(story()) == [True, True, True, False]
+
+
 def test_set_that_became_unusable_keeps_the_keys_we_have() -> None:
     provider = Provider(ONE)
 

@@ -97,11 +97,14 @@ class SigningKeys:
     """The provider's keys for `algorithm`, as `read` gives them; one that is away keeps the keys it had.
 
     A token with an unknown key id lets us look again, at most every `REFETCH_SECONDS`. What the provider withdrew is
-    noticed `OLD_AFTER_SECONDS` after it was read, without keeping anybody waiting.
+    noticed `OLD_AFTER_SECONDS` after it was read, without keeping anybody waiting; where nobody has asked for twice as
+    long, before the next one is answered. Keys that could not be read anew for `LOST_AFTER_SECONDS`, a day, are good
+    for nothing: nobody knows which of them were withdrawn.
     """
 
     REFETCH_SECONDS = 30.0
     OLD_AFTER_SECONDS = 300.0
+    LOST_AFTER_SECONDS = 86400.0
     _HAVING_NONE_SECONDS = 1.0
 
     def __init__(
@@ -116,36 +119,52 @@ class SigningKeys:
         self._algorithm = algorithm
         self._clock = clock
         self._known: Keys = known or {}
-        self._looked_at = clock() if known else float("-inf")
+        self._looked_at = self._read_at = clock() if known else float("-inf")
+        self._failed = False
         self._looking = asyncio.Lock()
         self._background: asyncio.Task[None] | None = None
 
     async def find(self, kid: str | None) -> jwt.PyJWK | None:
         """Return the key with this id, None if there is none; without an id, the only key there is.
 
-        Raises `Unavailable("identity_provider_unavailable")` as long as no key is known at all.
+        Raises `Unavailable("identity_provider_unavailable")` as long as no key is known at all, or none for certain.
         """
-        found = self._find(kid)
-        if found is None:
-            await self._look_again(self.REFETCH_SECONDS if self._known else self._HAVING_NONE_SECONDS)
-            found = self._find(kid)
-        elif self._clock() - self._looked_at >= self.OLD_AFTER_SECONDS and not self._looking.locked():
-            self._background = asyncio.create_task(self._look_again(self.OLD_AFTER_SECONDS))
-        if not self._known:
+        await self._look_again(2 * self.OLD_AFTER_SECONDS if self._count() else self._HAVING_NONE_SECONDS)
+        if not self._count():
             raise Unavailable("identity_provider_unavailable", "The OpenID provider's signing keys cannot be read.")
-        return found
+        if self._find(kid) is None:
+            await self._look_again(self.REFETCH_SECONDS)
+        else:
+            self._look_again_meanwhile()
+        return self._find(kid)
+
+    def _count(self) -> bool:
+        return bool(self._known) and self._clock() - self._read_at < self.LOST_AFTER_SECONDS
 
     def _find(self, kid: str | None) -> jwt.PyJWK | None:
         if kid is not None:
             return self._known.get(kid)
         return next(iter(self._known.values())) if len(self._known) == 1 else None
 
+    def _look_again_meanwhile(self) -> None:
+        pause = self.REFETCH_SECONDS if self._failed else self.OLD_AFTER_SECONDS
+        if self._is_older(pause) and not self._looking.locked():
+            self._background = asyncio.create_task(self._look_again(pause))
+
+    def _is_older(self, seconds: float) -> bool:
+        return self._clock() - self._looked_at >= seconds
+
     async def _look_again(self, older_than: float) -> None:
+        """Read the keys, unless somebody has tried to in the last `older_than` seconds."""
+        if not self._is_older(older_than):
+            return
         async with self._looking:
-            if self._clock() - self._looked_at < older_than:
+            if not self._is_older(older_than):
                 return
+            self._failed = True
             try:
                 self._known = usable(await self._read(), self._algorithm)
+                self._read_at, self._failed = self._clock(), False
             except (OSError, httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
                 log.warning("signing_keys_unreadable", reason=str(error) or type(error).__name__)
             finally:
