@@ -21,7 +21,6 @@ from trustcast.storage.gateways import Enrolled, Phase, Report
 from trustcast.storage.operations import Kind, Operation, Verdict
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT
-from trustcast.storage.tenants import OnExpiry, Tenant
 from trustcast_api import rotate, scopes
 from trustcast_api.accept_request import Request, accept_request
 from trustcast_api.change_environment import change_environment
@@ -107,8 +106,8 @@ class Pipeline:
 
     def tenant(self, id: int) -> Principal:  # noqa: A002 - its name everywhere
         """Make a tenant; return somebody who may do everything there."""
-        new = Tenant(id, f"tenant-{id}.example", OnExpiry.KEEP)
-        change_tenant(self.database, new, who=ADMIN, idempotency_key=None, at=self.at)
+        domain = f"tenant-{id}.example"
+        change_tenant(self.database, id, domain=domain, on_expiry=None, who=ADMIN, idempotency_key=None, at=self.at)
         return Principal(name=f"token:{id}", tenant_id=id, scopes=scopes.ALL - scopes.BEYOND_ONE_TENANT)
 
     def environment(self, name: str, type: str) -> None:  # noqa: A002 - its name everywhere

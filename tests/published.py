@@ -10,7 +10,7 @@ from tests.pipeline import ADMIN
 from trustcast.domain.environment import EnvironmentType
 from trustcast.domain.published_api import Backends, EndpointKind, PublishedApi
 from trustcast.storage.session import Database
-from trustcast.storage.tenants import OnExpiry, Tenant
+from trustcast.storage.tenants import OnExpiry
 from trustcast_api.change_api import change_api
 from trustcast_api.change_environment import change_environment
 from trustcast_api.change_tenant import change_tenant
@@ -71,8 +71,15 @@ def environment(
 
 
 def tenant(database: Database, id: int, domain: str = "", on_expiry: str = "keep") -> Answer:  # noqa: A002
-    new = Tenant(id, domain or f"tenant-{id}.example", OnExpiry(on_expiry))
-    return change_tenant(database, new, who=ADMIN, idempotency_key=None, at=NOON)
+    return change_tenant(
+        database,
+        id,
+        domain=domain or f"tenant-{id}.example",
+        on_expiry=OnExpiry(on_expiry),
+        who=ADMIN,
+        idempotency_key=None,
+        at=NOON,
+    )
 
 
 def publisher_of(tenant_id: int) -> Principal:

@@ -75,7 +75,8 @@ def test_field_may_come_once_only(newest_face: Face) -> None:
 
     body = assert_error(newest_face.ask("POST", files=files), 400, "Bad Request")
 
-    assert body["description"] == "Send this field once."
+    assert body["description"] == "alias: Send this field once."
+    assert body["error"] == [{"code": "field_repeated", "message": "alias: Send this field once."}]
 
 
 def test_native_routes_keep_their_own_form(newest_face: Face) -> None:

@@ -1,11 +1,14 @@
-"""Ask who is there before reading what was sent: who may not pass is not told what else is wrong."""
+"""Ask who is there before looking at what was sent: who may not pass is not told what else is wrong."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
 from fastapi.routing import APIRoute
 
+from trustcast.domain.errors import Rejected, RejectedMany
 from trustcast_api.auth import guards, holding, principal
 
 if TYPE_CHECKING:
@@ -15,16 +18,32 @@ if TYPE_CHECKING:
 
 
 class AskingFirst(APIRoute):
-    """A route with a JSON body. FastAPI reads that before it asks the dependencies, which then ask once more."""
+    """A route of `/v1`. It refuses parameters that it does not have: a filter with a slip would let everything pass.
+
+    FastAPI reads a JSON body before it asks the dependencies, and does not look for what it does not need; here those
+    who may not pass are turned away before either. The dependencies then ask once more.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler, behind the route's guards."""
         handle = super().get_route_handler()
+        known = sorted(one.alias for one in get_flat_params(self.dependant) if isinstance(one.field_info, Query))
 
         async def guarded(request: Request) -> Response:
-            who = await principal(request, request.headers.get("Trustcast-Tenant"))
-            for guard in guards(self.dependant):
-                await (guard(who) if isinstance(guard, holding) else guard(request.path_params["name"], who))
+            unknown = request.query_params.keys() - set(known)
+            if unknown or self.body_field is not None:
+                who = await principal(request, request.headers.get("Trustcast-Tenant"))
+                for guard in guards(self.dependant):
+                    await (guard(who) if isinstance(guard, holding) else guard(request.path_params["name"], who))
+            if unknown:
+                raise _unknown(known, len(unknown))
             return await handle(request)
 
         return guarded
+
+
+def _unknown(known: list[str], number: int) -> RejectedMany:
+    those = "is unknown" if number == 1 else "are unknown"
+    there_are = f"there are {', '.join(known)}" if known else "there are none here"
+    detail = f"{number} of the query's parameters {those}; {there_are}."
+    return RejectedMany((Rejected("parameter_unknown", detail),))

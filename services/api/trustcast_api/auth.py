@@ -113,7 +113,7 @@ class holding_or_own_gateway:  # noqa: N801
                 raise ForbiddenError("forbidden", "A gateway's token reads its own environment and nothing else.")
             raise ForbiddenError(
                 "forbidden",
-                f"This needs a token with {_one_of(self.scopes)}, or that of a gateway in this environment.",
+                f"This needs a token with {_one_of(self.scopes)}, or that of one of its gateways.",
             )
         return who
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trustcast.domain.errors import Conflict, Rejected
 from trustcast.storage import audit, tenants, truststores
 from trustcast.storage.tables import SUPER_TENANT
-from trustcast.storage.tenants import Tenant
+from trustcast.storage.tenants import OnExpiry, Tenant
 from trustcast_api.once import Answer, once, use_of
 from trustcast_api.schemas_of_environments import TenantBody
 
@@ -23,21 +23,30 @@ IDS = range(1, 2**31)
 
 
 def change_tenant(
-    database: Database, new: Tenant, *, who: Principal, idempotency_key: str | None, at: datetime
+    database: Database,
+    id: int,  # noqa: A002 - the field's name
+    *,
+    domain: str,
+    on_expiry: OnExpiry | None,
+    who: Principal,
+    idempotency_key: str | None,
+    at: datetime,
 ) -> Answer:
     """Return 201 for a new tenant and 200 for one that is edited; what was so before changes nothing.
 
-    Raises `Rejected("tenant_id_invalid")`, `Conflict` (`tenant_domain_taken`, `tenant_domain_fixed`,
-    `tenant_id_taken_by_alias`), `KeyReusedError`, `Unavailable`.
+    An `on_expiry` of None is the one that there is, for a new tenant `keep`. Raises `Rejected("tenant_id_invalid")`,
+    `Conflict` (`tenant_domain_taken`, `tenant_domain_fixed`, `tenant_id_taken_by_alias`), `KeyReusedError`,
+    `Unavailable`.
     """
-    if new.id not in IDS and new.id != SUPER_TENANT:
+    if id not in IDS and id != SUPER_TENANT:
         raise Rejected("tenant_id_invalid", "A tenant's id is a number from 1 to 2147483647.", field="id")
-    asked = use_of(who, idempotency_key, "change_tenant", new.id, new.domain, new.on_expiry)
+    asked = use_of(who, idempotency_key, "change_tenant", id, domain, on_expiry)
 
     def work(transaction: Connection) -> Answer:
         # Nobody takes an alias while it is decided whether one is in the way.
         truststores.hold_all(transaction)
-        old = tenants.by_id(transaction, new.id)
+        old = tenants.by_id(transaction, id)
+        new = Tenant(id, domain, on_expiry or (old.on_expiry if old else OnExpiry.KEEP))
         _refuse_what_collides(transaction, old, new)
         if old is None:
             tenants.add(transaction, new)

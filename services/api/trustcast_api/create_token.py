@@ -70,9 +70,7 @@ def _checked(transaction: Connection, asked: NewToken, at: datetime) -> Tenant:
     tenant = tenants.by_domain(transaction, asked.tenant)
     with errors.of("tenant"):
         if tenant is None:
-            raise Rejected(
-                "tenant_unknown", "There is no tenant of this domain; GET /v1/tenants lists those there are."
-            )
+            raise Rejected("tenant_unknown", tenants.UNKNOWN_DOMAIN)
     with errors.of("scopes"):
         _check_scopes(asked, tenant)
     with errors.of("expires_at"):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Filters:
     """What to look for; None means anything.
 
-    `name` is looked for within names, in any case. `endpoint` is an https URL, a host or host:port; the host is compared,
-    and the port where it gives one.
+    `name` is looked for within names, in any case. `endpoint` is an https URL, a host or host:port; the host is
+    compared, and the port where it gives one.
     """
 
     name: str | None = None

@@ -55,7 +55,7 @@ def _conditions(transaction: Connection, filters: Filters) -> list[ColumnElement
     if filters.tenant is not None:
         tenant = tenants.by_domain(transaction, filters.tenant)
         if tenant is None:
-            raise Rejected("tenant_unknown", "There is no tenant of this domain.", field="tenant")
+            raise Rejected("tenant_unknown", tenants.UNKNOWN_DOMAIN, field="tenant")
         conditions.append(audit_event.c.tenant_id == tenant.id)
     if filters.actor is not None:
         conditions.append(audit_event.c.actor == filters.actor)

@@ -55,8 +55,8 @@ class Sort(StrEnum):
 class Filters:
     """What to look for; None means anything.
 
-    `endpoint` is a URL of which the host is compared, and the port where it gives one. `alias` and `alias_contains`
-    are compared without case.
+    `endpoint` is a URL, a host or host:port; the host is compared, and the port where it gives one. `alias` and
+    `alias_contains` are compared without case.
     """
 
     alias: str | None = None

@@ -6,6 +6,10 @@ from typing import Any, Final
 
 _REFERENCE: Final = {"$ref": "#/components/schemas/Problem"}
 _TEXT: Final = {"type": "string"}
+_FIELD: Final = {
+    "type": ["string", "null"],
+    "description": "Where it stands, such as `endpoints.production.kind`; null where it is no field in particular.",
+}
 
 SCHEMA: Final[dict[str, Any]] = {
     "title": "Problem",
@@ -23,7 +27,7 @@ SCHEMA: Final[dict[str, Any]] = {
             "items": {
                 "type": "object",
                 "required": ["field", "code", "detail"],
-                "properties": {"field": _TEXT, "code": _TEXT, "detail": _TEXT},
+                "properties": {"field": _FIELD, "code": _TEXT, "detail": _TEXT},
             },
         },
         "operation": _TEXT | {"description": "The operation that ended so, where one was accepted."},
@@ -31,6 +35,15 @@ SCHEMA: Final[dict[str, Any]] = {
             "type": "array",
             "items": {"$ref": "#/components/schemas/UseBody"},
             "description": "With `certificate_in_use`: the APIs that need the certificate.",
+        },
+        "gateways": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "environment"],
+                "properties": {"name": _TEXT, "environment": _TEXT},
+            },
+            "description": "With `rotation_not_converged`: the gateways that lack the next certificate.",
         },
     },
 }

@@ -20,11 +20,13 @@ from trustcast.domain.errors import (
     Unavailable,
 )
 from trustcast.storage.idempotency import KeyReusedError
+from trustcast_api.allowed_methods import allowed_methods
+from trustcast_api.field_errors import FieldError, field_errors
 from trustcast_api.publisher.errors import for_the_face
 from trustcast_api.refusals import note_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from fastapi import FastAPI, Request
 
@@ -89,9 +91,7 @@ _REFUSED: dict[int, tuple[str, str]] = {
 }
 
 
-def problem(
-    status: HTTPStatus, code: str, detail: str, errors: list[dict[str, str | None]] | None = None
-) -> dict[str, Any]:
+def problem(status: HTTPStatus, code: str, detail: str, errors: list[FieldError] | None = None) -> dict[str, Any]:
     """Return a problem document: `code` is stable, `detail` is for people, `errors` names each field at fault."""
     return {
         "type": f"urn:trustcast:problem:{code}",
@@ -106,9 +106,7 @@ def problem(
 def of_operation(kept: Mapping[str, Any]) -> dict[str, Any]:
     """Return the problem that an operation ended with."""
     status = _STATUS_OF_KIND.get(kept.get("kind", ""), HTTPStatus.BAD_REQUEST)
-    return problem(
-        status, kept["code"], kept["detail"], _field_errors([(kept.get("field"), kept["code"], kept["detail"])])
-    )
+    return problem(status, kept["code"], kept["detail"], _field_errors(kept.get("field"), kept["code"], kept["detail"]))
 
 
 def answer(body: dict[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -139,31 +137,39 @@ def _ours(request: Request, error: Exception) -> JSONResponse:
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         log.warning("unavailable", code=error.code, detail=error.detail)
     note_refusal(request, error, status)
-    several = error.errors if isinstance(error, RejectedMany) else (error,)
-    errors = _field_errors([(one.field, one.code, one.detail) for one in several])
+    if isinstance(error, RejectedMany):
+        errors: list[FieldError] = [
+            {"field": one.field, "code": one.code, "detail": one.detail} for one in error.errors
+        ]
+    else:
+        errors = _field_errors(error.field, error.code, error.detail)
     members = error.members if isinstance(error, HinderedError) else {}
     return answer(problem(status, error.code, error.detail, errors) | members)
 
 
-def _field_errors(facts: Sequence[tuple[str | None, str, str]]) -> list[dict[str, str | None]]:
-    return [{"field": field, "code": code, "detail": detail} for field, code, detail in facts if field]
+def _field_errors(field: str | None, code: str, detail: str) -> list[FieldError]:
+    return [{"field": field, "code": code, "detail": detail}] if field else []
 
 
-def _of_http(_request: Request, error: Exception) -> JSONResponse:
+def _of_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - by registration
     status = HTTPStatus(error.status_code)
     code, detail = _REFUSED.get(status, ("refused", f"{status.phrase}."))
-    refusal = answer(problem(status, code, detail))
-    refusal.headers.update(error.headers or {})
-    return refusal
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(allowed_methods(request))
+        detail = f"{detail} It knows: {headers['Allow']}."
+    return answer(problem(status, code, detail), headers)
 
 
-def _of_validation(_request: Request, error: Exception) -> JSONResponse:
+def _of_validation(request: Request, error: Exception) -> JSONResponse:
     """Name the fields; FastAPI's own answer would echo the input."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - by registration
-    errors = [(str(one["loc"][-1]), "field_invalid", str(one["msg"]) + ".") for one in error.errors()]
+    errors = field_errors(request, error)
     detail = "Some fields are wrong; each is named under errors."
-    return answer(problem(HTTPStatus.BAD_REQUEST, "invalid_request", detail, _field_errors(errors)))
+    if len(errors) == 1 and errors[0]["field"] is None:
+        detail = str(errors[0]["detail"])
+    return answer(problem(HTTPStatus.BAD_REQUEST, "invalid_request", detail, errors))
 
 
 def _unexpected(_request: Request, error: Exception) -> JSONResponse:

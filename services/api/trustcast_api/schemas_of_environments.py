@@ -76,11 +76,11 @@ class EnvironmentList(BaseModel):
 
 
 class TenantRequest(BaseModel):
-    """What a tenant is to be."""
+    """What a tenant is to be; `on_expiry` stays as it is where it is not given, and is `keep` for a new one."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_TENANT]})
     domain: Domain
-    on_expiry: OnExpiry = OnExpiry.KEEP
+    on_expiry: OnExpiry | None = None
 
 
 class TenantBody(BaseModel):

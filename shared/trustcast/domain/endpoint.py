@@ -89,9 +89,13 @@ class Endpoint:
 
 
 def sought(text: str) -> tuple[str, int | None]:
-    """Read a URL that somebody looks for: its host, and its port where it gives one. Raises `Rejected` as `parse`."""
-    found = Endpoint.parse(text)
-    authority = _END_OF_AUTHORITY.split(text.partition("://")[2], maxsplit=1)[0]
+    """Read what somebody looks for, a URL, `host` or `host:port`: the host, and the port where it is given.
+
+    Raises `Rejected` as `parse` does.
+    """
+    url = text if "://" in text or not text else f"https://{text}"
+    found = Endpoint.parse(url)
+    authority = _END_OF_AUTHORITY.split(url.partition("://")[2], maxsplit=1)[0]
     parts = _AUTHORITY.fullmatch(authority)
     return found.host, found.port if parts and parts["port"] is not None else None
 

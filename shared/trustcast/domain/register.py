@@ -149,7 +149,8 @@ class Register:
         if held is not None:
             raise Conflict(
                 "alias_exists",
-                "Another certificate has this alias; choose another alias or delete that one.",
+                "Another certificate has this alias; choose another alias, or replace that one with "
+                f"PUT /v1/certificates/{held.alias or held.alias_key}: no gateway is without trust in between.",
                 field="alias",
             )
         if new.tenant_id == aliases.SUPER_TENANT and aliases.tenant_named_by(new.alias_key) in self._tenants:
@@ -165,8 +166,8 @@ class Register:
         if same:
             raise Conflict(
                 "certificate_exists",
-                f"The same certificate is already trusted under the alias {same[0].alias_key}; "
-                "that one serves, or delete it first.",
+                f"The same certificate is already trusted under the alias {same[0].alias_key}; that one serves. "
+                f"To put another in its place, PUT /v1/certificates/{same[0].alias_key}.",
                 field="certificate",
             )
 
@@ -175,8 +176,10 @@ class Register:
         if self._per_endpoint is not None and len(beside) >= self._per_endpoint:
             raise Conflict(
                 "endpoint_has_certificate",
-                f"The endpoint already has a certificate, under the alias {beside[0].alias_key}; "
-                "delete that one first, or raise TRUSTCAST_CERTIFICATES_PER_ENDPOINT.",
+                f"The endpoint already has a certificate, under the alias {beside[0].alias_key}. "
+                f"Replace it: PUT /v1/certificates/{beside[0].alias_key}; or have both trusted for a while: "
+                f"POST /v1/certificates/{beside[0].alias_key}/rotation. "
+                "For several at all times raise TRUSTCAST_CERTIFICATES_PER_ENDPOINT.",
                 field="endpoint",
             )
 

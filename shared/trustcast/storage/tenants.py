@@ -15,6 +15,10 @@ from trustcast.storage.tables import SUPER_TENANT, certificate, operation, tenan
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
+UNKNOWN_DOMAIN = (
+    "There is no tenant of this domain; GET /v1/tenants lists those there are, PUT /v1/tenants/{id} makes one."
+)
+
 
 class OnExpiry(StrEnum):
     """What becomes of a certificate at its end: it stays (a JVM does not check), or it is deleted."""

@@ -179,7 +179,7 @@ class Error(BaseModel):
         {
             "code": 409,
             "message": "Resource Already Exists",
-            "description": "Another certificate has this alias; choose another alias or delete that one.",
+            "description": "This very certificate is already trusted under this alias.",
             "moreInfo": "/v1/operations/01234567-0123-0123-0123-012345678901",
             "error": [],
         }

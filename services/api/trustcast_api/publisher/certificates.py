@@ -24,7 +24,7 @@ router = APIRouter(prefix=f"{errors.ROOT}/v0.14{_PATH}", tags=["publisher"], res
 
 @router.post("", status_code=201, response_model=Metadata, openapi_extra=documented(form.NEW))
 async def upload(request: Request, who: Creator, here: Here, idempotency_key: Key = None) -> Response:
-    """Have a certificate trusted."""
+    """Have a certificate trusted. The answer has the endpoint as it was sent, as theirs does; lists, in normal form."""
     return await changes.add(here, request, who=who, key=idempotency_key)
 
 
@@ -35,9 +35,9 @@ async def replace(alias: str, request: Request, who: Creator, here: Here, idempo
 
 
 @router.delete("/{alias}", response_class=Response)
-async def delete(alias: str, who: Creator, here: Here, idempotency_key: Key = None) -> Response:
+async def delete(alias: str, request: Request, who: Creator, here: Here, idempotency_key: Key = None) -> Response:
     """Have a certificate trusted no longer, whoever uses it."""
-    return await changes.delete(here, alias, who=who, key=idempotency_key)
+    return await changes.delete(here, alias, request, who=who, key=idempotency_key)
 
 
 @router.get("")

@@ -34,23 +34,24 @@ async def add(here: Context, request: Request, *, who: Principal, key: str | Non
         headers = {"Location": f"{request.url.path}?{urlencode({'alias': operation.alias})}"}
         return _metadata(operation, sent.endpoint, HTTPStatus.CREATED, headers)
 
-    return await _answer(here, read_upload(sent), added, who, key)
+    return await _answer(here, request, read_upload(sent), added, who, key)
 
 
 async def replace(here: Context, alias: str, request: Request, *, who: Principal, key: str | None) -> Response:
-    """Answer the upload of a successor."""
-    wanted = read_replacement(known(alias), await form.read(request))
-    return await _answer(here, wanted, lambda operation: _metadata(operation, operation.endpoint), who, key)
+    """Answer the upload of a successor, whoever used what the old one served: theirs ask nobody, either."""
+    wanted = read_replacement(known(alias), await form.read(request), force=True)
+    return await _answer(here, request, wanted, lambda operation: _metadata(operation, operation.endpoint), who, key)
 
 
-async def delete(here: Context, alias: str, *, who: Principal, key: str | None) -> Response:
+async def delete(here: Context, alias: str, request: Request, *, who: Principal, key: str | None) -> Response:
     """Answer a deletion; theirs ask nobody whether the certificate is in use."""
     wanted = accept_request.Request(kind=Kind.DELETE, alias=known(alias), force=True)
-    return await _answer(here, wanted, lambda _: Response(), who, key)
+    return await _answer(here, request, wanted, lambda _: Response(), who, key)
 
 
 async def _answer(
     here: Context,
+    request: Request,
     wanted: accept_request.Request,
     done: Callable[[Operation], Response],
     who: Principal,
@@ -65,7 +66,8 @@ async def _answer(
         return done(operation)
     if operation.problem is None:
         return _goes_on(operation)
-    return errors.answer(errors.of_problem(problems.of_operation(operation.problem), more_info=_address(operation)))
+    problem = problems.of_operation(operation.problem)
+    return errors.answer(errors.of_problem(problem, asked=request.url.path, more_info=_address(operation)))
 
 
 def _metadata(

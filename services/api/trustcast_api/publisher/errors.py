@@ -6,6 +6,7 @@ The codes and sentences are those of `problems.py`; here they are only put into 
 from __future__ import annotations
 
 import json
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
 ROOT: Final = "/api/am/publisher"
 
 _TAKEN: Final = frozenset({"alias_exists", "alias_reserved", "certificate_exists", "endpoint_has_certificate"})
+_OF_ITS_CERTIFICATES: Final = 6  # parts of `/api/am/publisher/v4/endpoint-certificates`
 # Theirs where they have one; Python's phrases change between versions.
 _MESSAGES: Final = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Payload Too Large",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Entity",
     HTTPStatus.INTERNAL_SERVER_ERROR: "Internal server error",
 }
+# What is wrong is told by these only together with the field.
+_NAMELESS: Final = frozenset({"invalid_request", "field_missing", "field_invalid", "field_repeated"})
 # Clients look for this text to tell an expired certificate from any other.
 _EXPIRED: Final = "Certificate Expired. "
 
@@ -47,19 +51,24 @@ def error(
     }
 
 
-def of_problem(problem: Mapping[str, Any], *, more_info: str = "") -> dict[str, Any]:
-    """Return their error for a problem document of ours. Their screens show the description, so it says everything."""
+def of_problem(problem: Mapping[str, Any], *, asked: str = "/v1/certificates", more_info: str = "") -> dict[str, Any]:
+    """Return their error for a problem document of ours. Their screens show the description, so it says everything.
+
+    `asked` is the path of the request: advice names the routes next to it.
+    """
     status, code, faults = HTTPStatus(problem["status"]), problem["code"], problem["errors"]
     if code == "certificate_not_found":  # what an operation finds gone is a conflict to us, gone to them
         status = HTTPStatus.NOT_FOUND
-    named = [f"{one['field']}: {one['detail']}" for one in faults]
-    description = problem["detail"] if code != "invalid_request" else " ".join(named)
+    named = [f"{one['field']}: {one['detail']}" if one["field"] else one["detail"] for one in faults]
+    description = " ".join(named) if code in _NAMELESS else problem["detail"]
     return error(
         status,
-        _EXPIRED * (code == "certificate_expired") + description,
+        _EXPIRED * (code == "certificate_expired") + _advising(description, asked),
         message="Resource Already Exists" if code in _TAKEN else None,
         more_info=more_info,
-        errors=_several(faults, named),
+        errors=[{"code": one["code"], "message": name} for one, name in zip(faults, named, strict=True)]
+        if code in _NAMELESS
+        else [],
     )
 
 
@@ -78,17 +87,17 @@ def for_the_face(
         if not covers(request.url.path):
             return told
         kept = {name: value for name, value in told.headers.items() if name not in {"content-length", "content-type"}}
-        return answer(of_problem(json.loads(bytes(told.body))), kept)
+        return answer(of_problem(json.loads(bytes(told.body)), asked=request.url.path), kept)
 
     return answered
+
+
+def _advising(description: str, asked: str) -> str:
+    """Name the face's own routes for looking and replacing; others, such as rotations, only `/v1` has."""
+    own = "/".join(asked.split("/")[:_OF_ITS_CERTIFICATES])
+    return re.sub(r"\b(GET|PUT) /v1/certificates\b", rf"\1 {own}", description)
 
 
 def covers(path: str) -> bool:
     """Tell whether a path is one of the Publisher's."""
     return path == ROOT or path.startswith(f"{ROOT}/")
-
-
-def _several(faults: Sequence[Mapping[str, str]], named: Sequence[str]) -> list[dict[str, str]]:
-    """List the faults where one description does not tell them apart."""
-    listed = [{"code": one["code"], "message": name} for one, name in zip(faults, named, strict=True)]
-    return listed if len(listed) > 1 else []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fastapi.responses import Response
 
 from trustcast.domain import alias as aliases
-from trustcast.domain.endpoint import Endpoint
+from trustcast.domain.endpoint import Endpoint, sought
 from trustcast.domain.errors import NotFound, Rejected
 from trustcast.storage import certificates, uses
 from trustcast_api.list_certificates import Filters, list_certificates
@@ -85,7 +85,7 @@ def users(here: Context, who: Principal, alias: str) -> list[ApiMetadata]:
     ]
 
 
-def _any_port(url: str) -> str:
-    """Theirs ignore the port and the path of what is searched for, and take a bare host."""
-    endpoint = Endpoint.parse(url if "://" in url else f"https://{url}")
-    return str(endpoint).rpartition(":")[0]
+def _any_port(text: str) -> str:
+    """Theirs ignore the port and the path of what is searched for."""
+    host, _port = sought(text)
+    return str(Endpoint("https", host, 0)).removesuffix(":0")

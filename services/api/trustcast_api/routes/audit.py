@@ -8,13 +8,14 @@ from fastapi import APIRouter, Depends, Query
 
 from trustcast_api import scopes
 from trustcast_api.app_context import Context, context
+from trustcast_api.asking_first import AskingFirst
 from trustcast_api.auth import holding
 from trustcast_api.list_audit import Filters, list_audit
 from trustcast_api.principal import Principal
 from trustcast_api.schemas import Name
 from trustcast_api.schemas_of_audit import AuditPage
 
-router = APIRouter(prefix="/v1/audit", tags=["audit"])
+router = APIRouter(prefix="/v1/audit", tags=["audit"], route_class=AskingFirst)
 
 
 @router.get("")

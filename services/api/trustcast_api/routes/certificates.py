@@ -11,6 +11,7 @@ from trustcast.domain.errors import NotFound
 from trustcast.storage.operations import Kind
 from trustcast_api import accept_request, etags, scopes
 from trustcast_api.app_context import Context, context
+from trustcast_api.asking_first import AskingFirst
 from trustcast_api.auth import holding
 from trustcast_api.content import MEDIA_TYPES, Form, content, form_of
 from trustcast_api.describe_certificates import describe, describe_page
@@ -24,7 +25,7 @@ from trustcast_api.schemas import Moment, Name
 from trustcast_api.schemas_of_certificates import CertificateBody, CertificatePage, UsageBody
 from trustcast_api.usage import usage
 
-router = APIRouter(prefix="/v1/certificates", tags=["certificates"])
+router = APIRouter(prefix="/v1/certificates", tags=["certificates"], route_class=AskingFirst)
 
 Reader = Annotated[Principal, Depends(holding(scopes.READ_CERTIFICATES))]
 Adder = Annotated[Principal, Depends(holding(scopes.ADD_CERTIFICATES))]

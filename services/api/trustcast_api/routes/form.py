@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import UploadFile
 
-from trustcast.domain.errors import Rejected
+from trustcast.domain.errors import Rejected, RejectedMany
 from trustcast_api.problems import UnsupportedMediaError
 from trustcast_api.read_upload import Upload
 
@@ -61,7 +61,8 @@ async def _given(request: Request, fields: Sequence[str]) -> dict[str, Any]:
     async with request.form(max_files=len(NEW), max_fields=len(NEW)) as form:
         for name, value in form.multi_items():
             if name not in fields:
-                raise Rejected("field_unknown", f"There are the fields {_named(fields)}, no others.")
+                unknown = Rejected("field_unknown", f"There are the fields {_named(fields)}, no others.")
+                raise RejectedMany((unknown,))
             if name in given:
                 raise Rejected("field_repeated", "Send this field once.", field=name)
             given[name] = await value.read() if isinstance(value, UploadFile) else value

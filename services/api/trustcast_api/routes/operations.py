@@ -13,9 +13,10 @@ from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain.errors import Unavailable
 from trustcast.storage.operations import Kind, State
-from trustcast_api import problems, scopes
+from trustcast_api import etags, problems, scopes
 from trustcast_api.accept_request import Request
 from trustcast_api.app_context import Context, context
+from trustcast_api.asking_first import AskingFirst
 from trustcast_api.auth import holding
 from trustcast_api.await_operation import accept, ended
 from trustcast_api.list_operations import Filters, list_operations
@@ -24,7 +25,7 @@ from trustcast_api.read_operation import read_operation
 from trustcast_api.schemas import Name
 from trustcast_api.schemas_of_operations import OperationBody, OperationPage, OperationSummary
 
-router = APIRouter(prefix="/v1/operations", tags=["operations"])
+router = APIRouter(prefix="/v1/operations", tags=["operations"], route_class=AskingFirst)
 
 LONGEST_WAIT_SECONDS = 60
 _WAIT = re.compile(r"(?:^|[\s,;])wait=(\d{1,6})(?:$|[\s,;])")
@@ -68,7 +69,7 @@ async def answer_with_operation(
 ) -> Response:
     """Accept what is asked for and answer 202 at once; with `Prefer: wait=N` wait for the end.
 
-    The end is 201, 200 for what adds nothing, or the problem.
+    The end is 201, 200 for what adds nothing, or the problem. The certificate that is trusted then has the `ETag`.
     """
     operation = await accept(here, wanted, who=who, idempotency_key=key)
     headers = {"Location": f"/v1/operations/{operation.id}"}
@@ -82,6 +83,8 @@ async def answer_with_operation(
             body = await run_in_threadpool(_body, here, who, operation.id)
     elif operation.state is not State.RECEIVED:
         body = await run_in_threadpool(_body, here, who, operation.id)
+    if wait and body.state is State.APPLIED and operation.fingerprint_sha256 is not None:
+        headers["ETag"] = etags.of(operation.fingerprint_sha256)
     return _answer(body, headers, waited=wait is not None)
 
 

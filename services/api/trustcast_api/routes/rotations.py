@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from trustcast_api import rotate
+from trustcast_api.asking_first import AskingFirst
 from trustcast_api.read_upload import read_rotation
 from trustcast_api.routes import form
 from trustcast_api.routes.certificates import Alias, Here, Reader, Updater
@@ -12,7 +13,7 @@ from trustcast_api.routes.changing import Key
 from trustcast_api.routes.operations import ACCEPTED, ADDED, Prefer, answer_with_operation
 from trustcast_api.schemas_of_certificates import RotationBody
 
-router = APIRouter(prefix="/v1/certificates/{alias}/rotation", tags=["certificates"])
+router = APIRouter(prefix="/v1/certificates/{alias}/rotation", tags=["certificates"], route_class=AskingFirst)
 
 
 @router.post("", status_code=202, responses=ADDED, openapi_extra=form.documented(form.CONTENT))

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 
 from trustcast.storage import tenants
-from trustcast.storage.tenants import Tenant
 from trustcast_api import scopes
 from trustcast_api.app_context import Context, context
 from trustcast_api.asking_first import AskingFirst
@@ -48,5 +47,13 @@ def look_at(id: Id, _who: Administrator, here: Here) -> TenantBody:  # noqa: A00
 @router.put("/{id}", responses={201: {"model": TenantBody}}, response_model=TenantBody)
 def change(id: Id, body: TenantRequest, who: Administrator, here: Here, idempotency_key: Key = None) -> Response:  # noqa: A002
     """Create a tenant (201) or edit it (200); `carbon.super` has the id -1234, others a positive one."""
-    new = Tenant(id, body.domain, body.on_expiry)
-    return response(change_tenant(here.database, new, who=who, idempotency_key=idempotency_key, at=here.now()))
+    answer = change_tenant(
+        here.database,
+        id,
+        domain=body.domain,
+        on_expiry=body.on_expiry,
+        who=who,
+        idempotency_key=idempotency_key,
+        at=here.now(),
+    )
+    return response(answer)
