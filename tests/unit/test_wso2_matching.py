@@ -95,6 +95,12 @@ def test_a_plain_alias_that_the_database_confirms_is_the_tenants() -> None:
     assert (found.der, found.entry, codes(found)) == (B.der, "orders", [])
 
 
+def test_the_same_certificate_under_another_rows_name_is_still_that_rows_entry() -> None:
+    found = match(row("Orders", 3, stored(A)), row("ORDERS"), orders=A.der)
+
+    assert (found.der, found.entry, codes(found)) == (A.der, None, ["not_in_truststore"])
+
+
 def test_a_plain_alias_with_an_unreadable_column_is_not_taken() -> None:
     found = match(row("Orders", 3, b"(BLOB)"), orders=A.der)
 
@@ -161,6 +167,14 @@ def test_the_super_tenants_second_name_may_be_another_row() -> None:
     found = match(row("orders"), row("Orders_-1234"), **{"orders_-1234": A.der})
 
     assert found.der is None
+
+
+def test_the_truststores_is_taken_where_both_name_the_endpoints_host() -> None:
+    newer = self_signed("a.example")
+
+    found = match(row(certificate=stored(A)), orders=newer.der)
+
+    assert (found.der, codes(found)) == (newer.der, ["certificate_differs"])
 
 
 def test_neither_is_taken_where_only_the_databases_names_the_endpoints_host() -> None:
