@@ -85,10 +85,17 @@ class Pipeline:
         return self.accept(request, key=key, who=who)
 
     def replace(
-        self, alias: str, made: Made | None = None, *, if_match: str | None = None, who: Principal = ADMIN
+        self,
+        alias: str,
+        made: Made | None = None,
+        *,
+        if_match: str | None = None,
+        force: bool = False,
+        who: Principal = ADMIN,
     ) -> str:
         der = (made or self_signed(f"{alias.lower()}.example")).der
-        return self.accept(Request(kind=Kind.REPLACE, alias=alias, certificate=der, if_match=if_match), who=who)
+        wanted = Request(kind=Kind.REPLACE, alias=alias, certificate=der, if_match=if_match, force=force)
+        return self.accept(wanted, who=who)
 
     def delete(self, alias: str, *, force: bool = False, who: Principal = ADMIN) -> str:
         return self.accept(Request(kind=Kind.DELETE, alias=alias, force=force), who=who)
@@ -98,8 +105,8 @@ class Pipeline:
         der = (made or self_signed(f"{alias.lower()}.example")).der
         return self.accept(Request(kind=Kind.ADD, alias=f"{alias}.next", rotation=alias.lower(), certificate=der))
 
-    def finish(self, alias: str) -> str:
-        return self.accept(rotate.finish(alias))
+    def finish(self, alias: str, *, force: bool = False) -> str:
+        return self.accept(rotate.finish(alias, force=force))
 
     def cancel(self, alias: str) -> str:
         return self.accept(rotate.cancel(alias))

@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import event
 
 from tests.certificates import self_signed
 from tests.pipeline import ADMIN, Pipeline
 from trustcast.domain.errors import Conflict, NotFound, PreconditionFailed
-from trustcast.storage import operations
+from trustcast.storage import operations, uses
 from trustcast.storage.idempotency import KeyReusedError
 from trustcast.storage.operations import Kind, State
 from trustcast.storage.session import Database
@@ -173,6 +174,71 @@ def test_certificate_that_apis_need_is_deleted_by_force(database: Database) -> N
     pipeline.run()
 
     assert pipeline.trusted() == set()
+
+
+def sharing_a_wildcard(database: Database) -> Pipeline:
+    """API A is at the wildcard's endpoint, API B needs its name."""
+    pipeline = Pipeline(database)
+    pipeline.add("wild", "https://a.x.example", self_signed("*.x.example"))
+    pipeline.run()
+    pipeline.api("A", production="https://a.x.example")
+    pipeline.api("B", production="https://b.x.example")
+    return pipeline
+
+
+def test_replacement_that_does_not_serve_every_api_is_refused_and_those_it_does_not_are_named(
+    database: Database,
+) -> None:
+    pipeline = sharing_a_wildcard(database)
+
+    with pytest.raises(HinderedError) as refusal:
+        pipeline.replace("wild", self_signed("a.x.example"))
+
+    assert refusal.value.code == "certificate_in_use"
+    assert [user["name"] for user in refusal.value.members["users"]] == ["B"]
+
+
+def test_end_of_a_rotation_to_what_does_not_serve_every_api_is_refused_and_it_goes_on(database: Database) -> None:
+    pipeline = sharing_a_wildcard(database)
+    pipeline.rotate("wild", self_signed("a.x.example"))
+    pipeline.run()
+
+    with pytest.raises(HinderedError) as refusal:
+        pipeline.finish("wild")
+    called_off = pipeline.cancel("wild")
+    pipeline.run()
+
+    assert refusal.value.code == "certificate_in_use"
+    assert [user["name"] for user in refusal.value.members["users"]] == ["B"]
+    assert pipeline.operation(called_off).state is State.APPLIED
+    assert pipeline.trusted() == {"wild"}
+
+
+def test_replacement_is_accepted_while_what_may_cover_the_apis_is_on_its_way(database: Database) -> None:
+    pipeline = sharing_a_wildcard(database)
+    pipeline.add("b", "https://b.x.example", self_signed("b.x.example"))
+
+    identity = pipeline.replace("wild", self_signed("a.x.example"))
+    pipeline.run()
+
+    assert pipeline.operation(identity).state is State.APPLIED
+
+
+def test_certificate_that_went_while_its_users_were_looked_up_is_needed_no_more(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    pipeline, another = sharing_a_wildcard(database), Pipeline(database)
+    another.key, another.at = pipeline.key, pipeline.at
+
+    def go(*_: object) -> None:
+        another.delete("wild", force=True)
+        another.run()
+
+    with database.writing() as transaction:
+        event.listen(transaction, "after_cursor_execute", go, once=True)
+        ending = uses.uncovered(transaction, ADMIN.tenant_id, "wild")
+
+    assert ending == []
+    database.close()
 
 
 def test_delete_is_accepted_while_what_may_cover_the_apis_is_on_its_way(database: Database) -> None:

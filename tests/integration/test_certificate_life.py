@@ -156,6 +156,29 @@ def test_force_is_true_or_false(trusting: ServedApi) -> None:
     assert body["errors"][0]["field"] == "force"
 
 
+def test_certificate_whose_names_apis_need_is_replaced_by_force_alone(trusting: ServedApi) -> None:
+    two = self_signed("web.example", sans=["web.example", "shop.example"])
+    accepted(put(trusting, "web", two))
+    trusting.work()
+    urls = {"production": {"kind": "single", "urls": ["https://shop.example"]}, "sandbox": None}
+    add_api(trusting, endpoints=urls)
+
+    refused = put(trusting, "web", web())
+    accepted(rotate(trusting, "web", web()))
+    trusting.work()
+    report_everywhere(trusting)
+    unfinished = trusting.ask("POST", "/v1/certificates/web/rotation/finish")
+
+    for answer in (refused, unfinished):
+        assert (answer.status_code, answer.json()["code"]) == (409, "certificate_in_use")
+        assert [one["endpoint"] for one in answer.json()["users"]] == ["https://shop.example:443"]
+    accepted(trusting.ask("POST", "/v1/certificates/web/rotation/finish?force=true"))
+    trusting.work()
+    accepted(put(trusting, "web", two))
+    trusting.work()
+    accepted(put(trusting, "web?force=true", web()))
+
+
 # Rotation
 
 

@@ -98,3 +98,15 @@ def test_certificate_in_use_is_deleted_all_the_same(used: tuple[Face, str, list[
 
     assert face.api.ask("DELETE", f"/v1/certificates/{alias}").status_code == 409
     assert face.ask("DELETE", f"/{alias}").status_code == 200
+
+
+def test_certificate_in_use_is_replaced_all_the_same(newest_face: Face) -> None:
+    alias, host = some_alias(), some_host()
+    newest_face.upload(alias, self_signed(f"*.{host}"), f"https://a.{host}")
+    published.register(newest_face.api.database, published.api(alias, f"https://b.{host}"))
+    narrower = self_signed(f"a.{host}")
+
+    ours = newest_face.api.ask("PUT", f"/v1/certificates/{alias}", files={"certificate": narrower.pem})
+    theirs = newest_face.replace(alias, narrower)
+
+    assert (ours.status_code, theirs.status_code) == (409, 200)

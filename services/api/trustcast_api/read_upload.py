@@ -39,15 +39,16 @@ def read_upload(upload: Upload) -> Request:
     return Request(kind=Kind.ADD, alias=alias, endpoint=endpoint, **content)
 
 
-def read_replacement(alias: str, upload: Upload, *, if_match: str | None = None) -> Request:
+def read_replacement(alias: str, upload: Upload, *, if_match: str | None = None, force: bool = False) -> Request:
     """Return the request to replace what has `alias` with what an upload holds; the endpoint stays.
 
-    `if_match` is the SHA-256 of what is to be replaced, None for whatever is there. Raises `RejectedMany`.
+    `if_match` is the SHA-256 of what is to be replaced, None for whatever is there. With `force` it is replaced also
+    where APIs need names that the new one lacks. Raises `RejectedMany`.
     """
     errors = FieldErrors()
     content = _content(upload, errors)
     errors.raise_if_any()
-    return Request(kind=Kind.REPLACE, alias=alias, if_match=if_match, **content)
+    return Request(kind=Kind.REPLACE, alias=alias, if_match=if_match, force=force, **content)
 
 
 def read_rotation(alias: str, upload: Upload) -> Request:

@@ -33,13 +33,16 @@ class Rotation:
         return all(one.has_it for one in self.gateways)
 
 
-def finish(alias: str) -> Request:
-    """Return the request to let the next certificate take the place of the one with `alias`."""
-    return Request(kind=Kind.REPLACE, alias=alias, rotation=aliases.key(_following(alias)))
+def finish(alias: str, *, force: bool = False) -> Request:
+    """Return the request to let the next certificate take the place of the one with `alias`.
+
+    With `force` also where that one serves APIs that the next does not.
+    """
+    return Request(kind=Kind.REPLACE, alias=alias, rotation=aliases.key(_following(alias)), force=force)
 
 
 def cancel(alias: str) -> Request:
-    """Return the request to let the next certificate go. Nobody relies on it alone, so no use stands in the way."""
+    """Return the request to let the next certificate go. Until it takes over it covers no use."""
     return Request(kind=Kind.DELETE, alias=_following(alias), rotation=aliases.key(alias), force=True)
 
 

@@ -121,8 +121,12 @@ class _Batch:
             case Kind.ADD, rotates:
                 self._register.add(replace(new, rotates=rotates))
             case Kind.REPLACE, None:
+                self._register.replaceable(new, if_match=one.if_match)
+                self._check_not_needed(one)
                 self._register.replace(new, if_match=one.if_match)
             case Kind.REPLACE, str(successor):
+                self._register.finishable(new, successor=successor)
+                self._check_not_needed(one)
                 self._register.finish(new, successor=successor)
             case Kind.DELETE, None:
                 self._register.changeable(*key, if_match=one.if_match)
@@ -135,8 +139,14 @@ class _Batch:
         if one.force:
             return
         self.write_down()
-        if ending := uses.uncovered(self._transaction, one.tenant_id, one.alias_key):
+        if ending := uses.uncovered(self._transaction, one.tenant_id, one.alias_key, successor=self._successor(one)):
             raise Conflict("certificate_in_use", _in_use(ending))
+
+    def _successor(self, one: Operation) -> Certificate | None:
+        """Return the certificate that takes the place of the one with the operation's alias."""
+        if one.certificate is None:
+            return None
+        return Certificate.parse(blobs.read(self._transaction, [one.certificate])[one.certificate])
 
     def write_down(self) -> None:
         """Bring the stored certificates to where the decisions are."""
@@ -156,7 +166,7 @@ def _in_use(ending: Sequence[Use]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return (
         f"APIs need this certificate and no other covers them: {', '.join(names[:_NAMED])}{more}. "
-        "Add another for them first, or delete with force=true."
+        "Add another for them first, or ask again with force=true."
     )
 
 

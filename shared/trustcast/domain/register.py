@@ -69,26 +69,36 @@ class Register:
         `if_match` is the SHA-256 of the certificate that the request was made to replace. Raises `PreconditionFailed`,
         or `Conflict`: `certificate_not_found`, `certificate_changed`, `certificate_exists` or `rotation_under_way`.
         """
+        held = self.replaceable(new, if_match=if_match)
+        self._put(held, new.fingerprint_sha256)
+
+    def replaceable(self, new: Holding, *, if_match: str | None = None) -> Holding:
+        """Return who holds the alias, if `new` may take its place. Raises what `replace` raises."""
         held = self.changeable(new.tenant_id, new.alias_key, if_match=if_match)
         if new.endpoint != held.endpoint:
             raise _changed()
         if new.fingerprint_sha256 != held.fingerprint_sha256:
             self._check_certificate(new)
-            self._put(held, new.fingerprint_sha256)
+        return held
 
     def finish(self, new: Holding, *, successor: str) -> None:
         """End a rotation: `new.alias_key` takes over the certificate of the alias key `successor`, which goes.
 
         Raises `Conflict`: `certificate_not_found`, `rotation_not_found` or `certificate_changed`.
         """
+        held = self.finishable(new, successor=successor)
+        del self._held[new.tenant_id, successor]
+        self._put(held, new.fingerprint_sha256)
+
+    def finishable(self, new: Holding, *, successor: str) -> Holding:
+        """Return who holds the alias, if its rotation may end now. Raises what `finish` raises."""
         held = self.held(new.tenant_id, new.alias_key)
         if held is None:
             raise _gone()
         beside = self._successor(new.tenant_id, successor, new.alias_key)
         if (beside.fingerprint_sha256, held.endpoint) != (new.fingerprint_sha256, new.endpoint):
             raise _changed()
-        del self._held[new.tenant_id, successor]
-        self._put(held, new.fingerprint_sha256)
+        return held
 
     def changeable(self, tenant_id: int, alias_key: str, *, if_match: str | None = None) -> Holding:
         """Return who holds the alias, if that may change now.

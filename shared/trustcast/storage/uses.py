@@ -75,6 +75,8 @@ def uncovered(
     if not found:
         return []
     own = _endpoint(transaction, tenant_id, alias_key)
+    if own is None:  # it went between the two looks
+        return []
     if successor is not None:
         kept = _served_at(own, successor, {one.endpoint for one in found})
         found = [one for one in found if one.endpoint not in kept]
@@ -90,10 +92,10 @@ def uncovered(
     return [one for one in found if ends(one)]
 
 
-def _endpoint(transaction: Connection, tenant_id: int, alias_key: str) -> str:
+def _endpoint(transaction: Connection, tenant_id: int, alias_key: str) -> str | None:
     of = certificate.c
     wanted = of.tenant_id == tenant_id, of.alias_key == alias_key
-    endpoint: str = transaction.execute(select(of.endpoint).where(*wanted)).scalar_one()
+    endpoint: str | None = transaction.execute(select(of.endpoint).where(*wanted)).scalar_one_or_none()
     return endpoint
 
 

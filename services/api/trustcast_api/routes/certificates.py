@@ -31,6 +31,7 @@ Reader = Annotated[Principal, Depends(holding(scopes.READ_CERTIFICATES))]
 Adder = Annotated[Principal, Depends(holding(scopes.ADD_CERTIFICATES))]
 Updater = Annotated[Principal, Depends(holding(scopes.UPDATE_CERTIFICATES))]
 Here = Annotated[Context, Depends(context)]
+Force = Annotated[bool, Query()]
 IfMatch = Annotated[str | None, Header(max_length=255)]
 _FILES = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in MEDIA_TYPES.values()}
 
@@ -60,13 +61,18 @@ async def replace(
     request: Request,
     who: Updater,
     here: Here,
+    force: Force = False,  # noqa: FBT002 - the name in the contract
     if_match: IfMatch = None,
     idempotency_key: Key = None,
     prefer: Prefer = "",
 ) -> Response:
-    """Ask for another certificate to be trusted in the place of this one, without a moment in between."""
+    """Ask for another certificate to be trusted in the place of this one, without a moment in between.
+
+    One that does not serve all the APIs that this one alone serves takes its place only with `force=true`.
+    """
     expected = etags.wanted(if_match)
-    wanted = read_replacement(alias, await form.read(request, form.CONTENT), if_match=expected)
+    sent = await form.read(request, form.CONTENT)
+    wanted = read_replacement(alias, sent, if_match=expected, force=force)
     return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
 
 
@@ -75,7 +81,7 @@ async def delete(
     alias: Alias,
     who: Updater,
     here: Here,
-    force: bool = False,  # noqa: FBT001, FBT002 - the name in the contract
+    force: Force = False,  # noqa: FBT002 - the name in the contract
     if_match: IfMatch = None,
     idempotency_key: Key = None,
     prefer: Prefer = "",

@@ -8,7 +8,7 @@ from trustcast_api import rotate
 from trustcast_api.asking_first import AskingFirst
 from trustcast_api.read_upload import read_rotation
 from trustcast_api.routes import form
-from trustcast_api.routes.certificates import Alias, Here, Reader, Updater
+from trustcast_api.routes.certificates import Alias, Force, Here, Reader, Updater
 from trustcast_api.routes.changing import Key
 from trustcast_api.routes.operations import ACCEPTED, ADDED, Prefer, answer_with_operation
 from trustcast_api.schemas_of_certificates import RotationBody
@@ -32,9 +32,20 @@ def look(alias: Alias, who: Reader, here: Here) -> RotationBody:
 
 
 @router.post("/finish", status_code=202, responses=ACCEPTED)
-async def finish(alias: Alias, who: Updater, here: Here, idempotency_key: Key = None, prefer: Prefer = "") -> Response:
-    """Let the next certificate take this one's place, once every gateway has it."""
-    return await answer_with_operation(here, rotate.finish(alias), who=who, key=idempotency_key, prefer=prefer)
+async def finish(
+    alias: Alias,
+    who: Updater,
+    here: Here,
+    force: Force = False,  # noqa: FBT002 - the name in the contract
+    idempotency_key: Key = None,
+    prefer: Prefer = "",
+) -> Response:
+    """Let the next certificate take this one's place, once every gateway has it.
+
+    If it does not serve all the APIs that this one alone serves, only with `force=true`.
+    """
+    wanted = rotate.finish(alias, force=force)
+    return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
 
 
 @router.post("/cancel", status_code=202, responses=ACCEPTED)
