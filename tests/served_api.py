@@ -25,7 +25,7 @@ from trustcast.domain.truststore import Truststore
 from trustcast.storage import tables
 from trustcast.storage.session import Database
 from trustcast_api.app import create_app
-from trustcast_api.bounded_head import BoundedHead
+from trustcast_api.server_options import OPTIONS
 from trustcast_api.settings import Settings
 
 ADMIN = "admin-token"
@@ -113,7 +113,7 @@ def served(
     """Serve the api from a thread of this process; its database needs the environment `other`; `more` are settings."""
     app = create_app(settings.load(Settings, environ(folder, database_url, redis_url) | dict(more or {})))
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(app, http=BoundedHead, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, timeout_graceful_shutdown=1, **OPTIONS)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -9,7 +9,7 @@ import uvicorn
 from trustcast import log, settings
 from trustcast.domain.errors import TrustcastError
 from trustcast_api.app import create_app
-from trustcast_api.bounded_head import BoundedHead
+from trustcast_api.server_options import OPTIONS
 from trustcast_api.settings import Settings
 
 
@@ -21,16 +21,7 @@ def main() -> None:
         app = create_app(loaded)
     except (settings.SettingsError, TrustcastError) as error:
         sys.exit(str(error))
-    uvicorn.run(
-        app,
-        host=loaded.api_host,
-        port=loaded.api_port,
-        http=BoundedHead,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=3,
-    )
+    uvicorn.run(app, host=loaded.api_host, port=loaded.api_port, timeout_graceful_shutdown=3, **OPTIONS)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from trustcast.storage import migrate
 from trustcast.storage.session import Database
 from trustcast_api import oidc, openapi, problems, routes, tokens
 from trustcast_api.app_context import Context
+from trustcast_api.behind_proxies import BehindProxies
 from trustcast_api.body_limit import BodyLimit
 from trustcast_api.drainer import Drainer
 from trustcast_api.enrol_gateways import enrol
@@ -49,6 +50,8 @@ def create_app(settings: Settings) -> FastAPI:
         database.close()
 
     app = application(lifespan)
+    if settings.trusted_proxies:
+        app.add_middleware(BehindProxies, trusted=settings.trusted_proxies)
     app.state.context = Context(database, sender, drainer, known, settings, refusals)
     return app
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, StringConstraints, model_validator
 
 from trustcast.settings import PREFIX, BrokerSettings, DatabaseSettings
 
@@ -37,6 +37,11 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _listed(text: object) -> object:
+    """A variable holds one text: members with commas in between."""
+    return [one.strip() for one in text.split(",") if one.strip()] if isinstance(text, str) else text
+
+
 _Text = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -55,6 +60,7 @@ class Settings(DatabaseSettings, BrokerSettings):
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=1, le=65535)
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_listed)] = ()  # see `behind_proxies`
     admin_token_file: Path
     gateways_file: Path  # JSON; see `enrol_gateways`
     unregistered_endpoints: Unregistered = Unregistered.ALLOW
