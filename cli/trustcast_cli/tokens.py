@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -41,27 +43,28 @@ def listed(
 
     with client.connected(api_url, token_file) as api:
         tokens = list(client.pages(api, "/v1/tokens", of="tokens"))
-    headings = ("id", "name", "tenant", "scopes", "alias prefixes", "expires", "revoked")
-    output.show(headings, [_row(one) for one in tokens])
+    now = datetime.now(UTC)
+    headings = ("id", "name", "tenant", "scopes", "alias prefixes", "expires", "state")
+    output.show(headings, [_row(one, now) for one in tokens])
 
 
 @app.command()
 def revoke(
-    id: Annotated[str, typer.Argument(metavar="ID", help="As `trustcast tokens list` shows it.")],  # noqa: A002
+    id: Annotated[  # noqa: A002
+        str, typer.Argument(metavar="ID", help="As `trustcast tokens list` shows it; its first 8 characters will do.")
+    ],
     api_url: options.ApiUrl = options.DEFAULT_API_URL,
     token_file: options.TokenFile = options.DEFAULT_TOKEN_FILE,
 ) -> None:
     """Take a token back, at once."""
-    from urllib.parse import quote  # noqa: PLC0415
-
-    from trustcast_cli import client, output  # noqa: PLC0415
+    from trustcast_cli import client, output, token_id  # noqa: PLC0415
 
     with client.connected(api_url, token_file) as api:
-        client.ask(api, "DELETE", f"/v1/tokens/{quote(id, safe='')}")
+        client.ask(api, "DELETE", f"/v1/tokens/{token_id.whole(api, id)}")
     output.note("The token is revoked.")
 
 
-def _row(token: dict[str, object]) -> tuple[str, ...]:
+def _row(token: dict[str, object], now: datetime) -> tuple[str, ...]:
     prefixes = token["alias_prefixes"]
     return (
         str(token["id"]),
@@ -69,9 +72,19 @@ def _row(token: dict[str, object]) -> tuple[str, ...]:
         str(token["tenant"]),
         _words(token["scopes"]),
         "any alias" if prefixes is None else _words(prefixes),
-        str(token["expires_at"]),
-        str(token["revoked_at"] or ""),
+        _seconds(token["expires_at"]),
+        _state(token, now),
     )
+
+
+def _state(token: dict[str, object], now: datetime) -> str:
+    if token["revoked_at"]:
+        return f"revoked {_seconds(token['revoked_at'])}"
+    return "expired" if datetime.fromisoformat(str(token["expires_at"])) <= now else "active"
+
+
+def _seconds(instant: object) -> str:
+    return re.sub(r"\.\d+", "", str(instant))
 
 
 def _words(values: object) -> str:

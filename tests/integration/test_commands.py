@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -116,14 +117,48 @@ def test_revoked_token_is_listed_and_opens_nothing(trustcast: Trustcast, api: Se
 
     [line] = [line for line in listed.stdout.splitlines() if token_id(made) in line]
     assert (revoked.status, listed.status) == (0, 0)
-    assert line.split()[1:4] == ["pipeline", "carbon.super", "apim:ep_certificates_view"]
-    assert len(re.findall(r"\d{4}-\d\d-\d\dT", line)) == 2
+    assert line.split("\t")[1:4] == ["pipeline", "carbon.super", "apim:ep_certificates_view"]
+    moment = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+    assert re.search(rf"\t{moment}\trevoked {moment}$", line)
     assert api.ask("GET", "/v1/certificates", as_=made.stdout.strip()).status_code == 401
     assert hashlib.sha256(made.stdout.strip().encode()).hexdigest() not in listed.stdout
 
 
+def test_token_past_its_end_is_marked(trustcast: Trustcast, tmp_path: Path) -> None:
+    token = {"id": "7c9e6679", "name": "old", "tenant": "carbon.super", "scopes": [], "alias_prefixes": None}
+    token |= {"expires_at": "2020-01-01T00:00:00.000Z", "revoked_at": None}
+    (tmp_path / "token").write_text("tc_x")
+
+    with answering(200, json.dumps({"tokens": [token], "total": 1}).encode()) as (url, _):
+        done = trustcast("tokens", "list", api_url=url, token_file=str(tmp_path / "token"))
+
+    assert done.stdout.splitlines()[1] == "7c9e6679\told\tcarbon.super\t\tany alias\t2020-01-01T00:00:00Z\texpired"
+
+
+def test_token_is_revoked_by_the_beginning_of_its_id(trustcast: Trustcast, api: ServedApi) -> None:
+    made = create(trustcast, api)
+
+    done = trustcast("tokens", "revoke", token_id(made)[:8].upper(), **told(api))
+
+    assert (done.status, done.stderr) == (0, "The token is revoked.\n")
+    assert api.ask("GET", "/v1/certificates", as_=made.stdout.strip()).status_code == 401
+
+
+@pytest.mark.parametrize(("given", "said"), [("1234567", "at least its first 8"), ("no-such-", "No token's id begins")])
+def test_beginning_that_names_no_token_revokes_none(
+    trustcast: Trustcast, api: ServedApi, given: str, said: str
+) -> None:
+    made = create(trustcast, api)
+
+    done = trustcast("tokens", "revoke", given, **told(api))
+
+    assert done.status == 1
+    assert said in done.stderr
+    assert api.ask("GET", "/v1/certificates", as_=made.stdout.strip()).status_code == 200
+
+
 def test_unknown_token_cannot_be_revoked(trustcast: Trustcast, api: ServedApi) -> None:
-    done = trustcast("tokens", "revoke", "../environments", **told(api))
+    done = trustcast("tokens", "revoke", f"../environments/{'x' * 36}", **told(api))
 
     assert done.status == 1
     assert "not_found)" in done.stderr
@@ -177,7 +212,7 @@ def tail_of(api: ServedApi) -> audit.Tail:
 def became(done: Done) -> dict[str, str]:
     """What the table says of each environment."""
     assert (done.status, done.stderr) == (0, "")
-    cells = [re.split(r" {2,}", line.strip()) for line in done.stdout.splitlines()]
+    cells = [line.split("\t") for line in done.stdout.splitlines()]
     return {line[0]: line[2] for line in cells if len(line) == 3 and line[0] != "environment"}
 
 
