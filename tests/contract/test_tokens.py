@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import select
 
 from tests.openid_provider import AUDIENCE, ISSUER, Signer, jwks
@@ -287,6 +288,22 @@ def test_tenant_may_stand_in_a_claim(database: Database, provider: Provider) -> 
     found = asyncio.run(known_at(database, AT, trusted).owner(jwt))
 
     assert found == Principal(name="oidc:jane", tenant_id=7, scopes=frozenset({VIEW}))
+
+
+@pytest.mark.parametrize(("kid", "told"), [("k1-2026", "k1-2026"), ("-----BEGIN x", None), ("k" * 200, None)])
+def test_log_tells_which_key_and_whence_but_nothing_of_the_token(
+    database: Database, provider: Provider, kid: str, told: str | None
+) -> None:
+    trusted, signer = provider(tenant="carbon.super")
+    jwt = signer.token({"kid": kid}, sub="jane-7391", exp=1)
+
+    with structlog.testing.capture_logs() as lines:
+        found = asyncio.run(known_at(database, AT, trusted).owner(jwt, address="192.0.2.7"))
+
+    assert found is None
+    assert [(one["event"], one["kid"], one["address"]) for one in lines] == [("token_refused", told, "192.0.2.7")]
+    assert set(lines[0]) == {"event", "kid", "address", "reason", "log_level"}
+    assert all(part not in str(lines) for part in [*jwt.split("."), "jane-7391"])
 
 
 @pytest.mark.parametrize(

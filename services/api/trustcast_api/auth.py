@@ -38,10 +38,11 @@ async def principal(
     Raises `UnauthenticatedError("unauthenticated")`, `ForbiddenError("forbidden")`, `Rejected("tenant_unknown")`.
     """
     context: Context = request.app.state.context
-    owner = await _owner(context, request.headers.getlist("authorization"))
+    address = request.client.host if request.client else None
+    owner = await _owner(context, request.headers.getlist("authorization"), address)
     if owner is None:
         raise UnauthenticatedError("unauthenticated", "Send a valid token: `Authorization: Bearer …`.")
-    owner = request.state.principal = replace(owner, address=request.client.host if request.client else None)
+    owner = request.state.principal = replace(owner, address=address)
     if trustcast_tenant is not None:
         if ADMINISTRATOR not in owner.scopes:
             raise ForbiddenError("forbidden", "Only a token with trustcast:admin acts for another tenant.")
@@ -52,10 +53,10 @@ async def principal(
     return owner
 
 
-async def _owner(context: Context, authorizations: list[str]) -> Principal | None:
+async def _owner(context: Context, authorizations: list[str], address: str | None) -> Principal | None:
     """Two headers are refused: what stands before us may have looked at the other one."""
     sent = _BEARER.fullmatch(authorizations[0]) if len(authorizations) == 1 else None
-    return await context.tokens.owner(sent[1]) if sent and len(sent[1]) <= _MAX_TOKEN else None
+    return await context.tokens.owner(sent[1], address=address) if sent and len(sent[1]) <= _MAX_TOKEN else None
 
 
 def _tenant(context: Context, domain: str) -> int:

@@ -31,6 +31,7 @@ _REFUSED_HEADERS = ("jwk", "jku", "x5c", "x5u", "crit", "b64", "cty", "enc", "zi
 _TYPES = ("jwt", "at+jwt", "application/at+jwt", "application/jwt")
 _LONGEST_SUBJECT = 250  # `oidc:` and this fit where names are kept
 _LONGEST_KID = 256
+_PLAIN_KID = re.compile(r"[A-Za-z0-9._:=-]{1,128}")
 _END_OF_TIME = 253402300800  # the year 10000, in seconds since 1970
 
 
@@ -94,6 +95,18 @@ class OpenIdProvider:
         if prefixes is not None:
             prefixes = tuple(one.lower() for one in _texts(prefixes, "trustcast_alias_prefixes"))
         return Identity(subject, domain.lower(), frozenset(names), prefixes)
+
+
+def key_id(token: str) -> str | None:
+    """Return which key a token says that it is signed with, for the log; None where it says nothing of the kind.
+
+    It may be anything that somebody sent, so it counts only if it looks like a key's id, and not like a secret.
+    """
+    try:
+        kid = _opened(token)[0].get("kid")
+    except UntrustedTokenError:
+        return None
+    return kid if isinstance(kid, str) and _PLAIN_KID.fullmatch(kid) else None
 
 
 def provider_of(settings: Settings) -> OpenIdProvider | None:

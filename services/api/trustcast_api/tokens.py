@@ -12,7 +12,7 @@ import hmac
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from starlette.concurrency import run_in_threadpool
@@ -21,11 +21,11 @@ from trustcast.storage import gateways, tenants
 from trustcast.storage import tokens as stored
 from trustcast.storage.tables import SUPER_TENANT
 from trustcast_api import scopes
-from trustcast_api.oidc import Identity, OpenIdProvider, UntrustedTokenError
+from trustcast_api.oidc import Identity, OpenIdProvider, UntrustedTokenError, key_id
 from trustcast_api.principal import Principal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from trustcast.storage.gateways import Enrolled
     from trustcast.storage.session import Database
@@ -41,19 +41,49 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What was in the database when we looked: owners and ends by hash, and tenants by domain."""
+_MOST_KEPT = 10_000  # answers of each sort
+_AT_ONCE = 500  # hashes in one question: databases bound the parameters of one statement
+_LONGEST_DOMAIN = 255
+_Kept = TypeVar("_Kept")
 
-    owners: dict[str, Principal] = field(default_factory=dict)
-    ends: dict[str, datetime] = field(default_factory=dict)
-    tenants: dict[str, int] = field(default_factory=dict)
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Whose token it is (None: nobody's), until when it is good, and until which second we believe that."""
+
+    owner: Principal | None
+    ends: datetime | None
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the database answered of late, by hash, and tenants by domain. Guesses push out guesses alone."""
+
+    owned: dict[str, _Answer] = field(default_factory=dict)
+    nobodys: dict[str, _Answer] = field(default_factory=dict)
+    tenants: dict[str, tuple[int | None, float]] = field(default_factory=dict)
+
+    def find(self, sha256: str) -> _Answer | None:
+        found = self.owned.get(sha256) or self.nobodys.get(sha256)
+        return found if found is not None and time.monotonic() < found.until else None
+
+    def keep(self, sha256: str, answer: _Answer) -> None:
+        _keep(self.owned if answer.owner is not None else self.nobodys, sha256, answer)
+
+
+def _keep(kept: dict[str, _Kept], key: str, value: _Kept) -> None:
+    kept.pop(key, None)
+    if len(kept) >= _MOST_KEPT:
+        del kept[next(iter(kept))]
+    kept[key] = value
 
 
 class Tokens:
     """Whose token is whose, by SHA-256. What other processes change is noticed within `LOOK_AGAIN_SECONDS`.
 
-    Guessing costs the guesser a request and the database nothing.
+    Only hashes that somebody presents are looked for, by index, and at one time there is one question: whoever comes
+    meanwhile is in the next one. So guessing, however many try, keeps one connection busy.
     """
 
     LOOK_AGAIN_SECONDS = 1.0
@@ -70,9 +100,8 @@ class Tokens:
         self._admin_token_sha256 = admin_token_sha256
         self._provider = provider
         self._now = now
-        self._known = _Known()
-        self._known_until = 0.0
-        self._changes = 0
+        self._seen = _Seen()
+        self._asked: set[str] = set()
         self._looking = asyncio.Lock()
 
     async def owner(self, token: str) -> Principal | None:
@@ -80,45 +109,63 @@ class Tokens:
         presented = digest(token)
         if hmac.compare_digest(presented, self._admin_token_sha256):
             return _ADMIN
-        known = await self._fresh()
-        if presented not in known.owners:
+        found = self._seen.find(presented) or await self._ask(presented)
+        if found.owner is None:
             return await self._of_provider(token)
-        ends = known.ends.get(presented)
-        return known.owners[presented] if ends is None or self._now() < ends else None
+        return found.owner if found.ends is None or self._now() < found.ends else None
 
     def look_again(self) -> None:
         """Take nothing that was known before this moment for true: a token or a tenant changed."""
-        self._changes += 1
-        self._known_until = 0.0
+        # What is looked up now goes where nobody looks any more.
+        self._seen = _Seen()
 
-    async def _fresh(self) -> _Known:
-        if self._known_until < time.monotonic():
-            async with self._looking:
-                if self._known_until < time.monotonic():
-                    await run_in_threadpool(self._look)
-        return self._known
+    async def _ask(self, presented: str) -> _Answer:
+        self._asked.add(presented)
+        async with self._looking:
+            seen = self._seen
+            if (found := seen.find(presented)) is not None:
+                return found
+            self._asked.discard(presented)
+            hashes = [presented, *(self._asked.pop() for _ in range(min(len(self._asked), _AT_ONCE - 1)))]
+            answers = await run_in_threadpool(self._look, hashes)
+            for sha256, answer in answers.items():
+                seen.keep(sha256, answer)
+            return answers[presented]
 
-    def _look(self) -> None:
-        changes = self._changes
+    def _look(self, hashes: Sequence[str]) -> dict[str, _Answer]:
+        until = time.monotonic() + self.LOOK_AGAIN_SECONDS
         with self._database.reading() as transaction:
-            enrolled = gateways.enrolled(transaction)
-            made = stored.good(transaction, at=self._now())
-            domains = {one.domain: one.id for one in tenants.page(transaction, limit=2**31 - 1, offset=0)[0]}
-        owners = {one.token_sha256: _of_token(one) for one in made}
-        owners |= {one.token_sha256: _of_gateway(one) for one in enrolled}
-        self._known = _Known(owners, {one.token_sha256: one.expires_at for one in made}, domains)
-        # What changed while we looked may be missing here: the next one to ask looks again.
-        if changes == self._changes:
-            self._known_until = time.monotonic() + self.LOOK_AGAIN_SECONDS
+            enrolled = gateways.holding(transaction, hashes)
+            made = stored.good(transaction, hashes, at=self._now())
+        answers = {sha256: _Answer(None, None, until) for sha256 in hashes}
+        answers |= {one.token_sha256: _Answer(_of_token(one), one.expires_at, until) for one in made}
+        return answers | {one.token_sha256: _Answer(_of_gateway(one), None, until) for one in enrolled}
 
     async def _of_provider(self, token: str) -> Principal | None:
         if self._provider is None or token.count(".") < 2:  # noqa: PLR2004 - a JWT has three parts
             return None
         try:
-            return _of_identity(await self._provider.identify(token), (await self._fresh()).tenants)
+            identity = await self._provider.identify(token)
+            return _of_identity(identity, await self._tenant_id(identity.tenant_domain))
         except UntrustedTokenError as refused:
             log.info("token_refused", reason=str(refused))
             return None
+
+    async def _tenant_id(self, domain: str) -> int | None:
+        if len(domain) > _LONGEST_DOMAIN or not domain.isprintable():
+            return None
+        seen = self._seen
+        id_, until = seen.tenants.get(domain, (None, 0.0))
+        if until <= time.monotonic():
+            until = time.monotonic() + self.LOOK_AGAIN_SECONDS
+            id_ = await run_in_threadpool(self._look_for_tenant, domain)
+            _keep(seen.tenants, domain, (id_, until))
+        return id_
+
+    def _look_for_tenant(self, domain: str) -> int | None:
+        with self._database.reading() as transaction:
+            found = tenants.by_domain(transaction, domain)
+        return None if found is None else found.id
 
 
 def _of_gateway(one: Enrolled) -> Principal:
@@ -136,8 +183,7 @@ def _of_token(one: Token) -> Principal:
     return Principal(name=f"token:{one.id}", tenant_id=one.tenant_id, scopes=opened, alias_prefixes=one.alias_prefixes)
 
 
-def _of_identity(one: Identity, known_tenants: dict[str, int]) -> Principal:
-    tenant_id = known_tenants.get(one.tenant_domain)
+def _of_identity(one: Identity, tenant_id: int | None) -> Principal:
     if tenant_id is None:
         raise UntrustedTokenError("there is no tenant of this name")
     opened = scopes.that_count(one.scopes, tenant_id=tenant_id, bounded=one.alias_prefixes is not None)
