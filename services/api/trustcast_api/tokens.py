@@ -104,14 +104,17 @@ class Tokens:
         self._asked: set[str] = set()
         self._looking = asyncio.Lock()
 
-    async def owner(self, token: str) -> Principal | None:
-        """Return whose token this is, None if it is nobody's. Raises `Unavailable`."""
+    async def owner(self, token: str, *, address: str | None = None) -> Principal | None:
+        """Return whose token this is, None if it is nobody's; `address` is where it came from, for the log.
+
+        Raises `Unavailable`.
+        """
         presented = digest(token)
         if hmac.compare_digest(presented, self._admin_token_sha256):
             return _ADMIN
         found = self._seen.find(presented) or await self._ask(presented)
         if found.owner is None:
-            return await self._of_provider(token)
+            return await self._of_provider(token, address)
         return found.owner if found.ends is None or self._now() < found.ends else None
 
     def look_again(self) -> None:
@@ -141,14 +144,14 @@ class Tokens:
         answers |= {one.token_sha256: _Answer(_of_token(one), one.expires_at, until) for one in made}
         return answers | {one.token_sha256: _Answer(_of_gateway(one), None, until) for one in enrolled}
 
-    async def _of_provider(self, token: str) -> Principal | None:
+    async def _of_provider(self, token: str, address: str | None) -> Principal | None:
         if self._provider is None or token.count(".") < 2:  # noqa: PLR2004 - a JWT has three parts
             return None
         try:
             identity = await self._provider.identify(token)
             return _of_identity(identity, await self._tenant_id(identity.tenant_domain))
         except UntrustedTokenError as refused:
-            log.info("token_refused", reason=str(refused))
+            log.info("token_refused", reason=str(refused), kid=key_id(token), address=address)
             return None
 
     async def _tenant_id(self, domain: str) -> int | None:
