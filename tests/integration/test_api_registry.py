@@ -223,3 +223,11 @@ def _until_known(api: ServedApi, gateway: str, changes: str) -> None:
     while api.ask("GET", changes, as_=token(gateway)).status_code != 200:
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_tenant_keeps_what_becomes_of_its_certificates_where_nothing_is_said_of_it(fresh_api: ServedApi) -> None:
+    fresh_api.ask("PUT", "/v1/tenants/7", json={"domain": "pizza.example", "on_expiry": "remove"})
+
+    renamed = fresh_api.ask("PUT", "/v1/tenants/7", json={"domain": "pasta.example"})
+
+    assert renamed.json() == {"id": 7, "domain": "pasta.example", "on_expiry": "remove"}

@@ -15,6 +15,7 @@ from cryptography import x509
 from tests.certificates import Made, authority, issued, rsa_key, self_signed
 from tests.integration.test_api_doors import assert_problem
 from tests.integration.test_api_requests import accepted, aliases, look_at, worked_on
+from tests.publisher import working
 from tests.redis_server import RedisServer
 from tests.served_api import ADMIN, ServedApi, add_environment, served, token
 
@@ -599,3 +600,17 @@ def test_endpoint_of_no_api_is_refused_where_the_operator_says_so(
         add_api(api)
 
         accepted(api.upload("web", web()))
+
+
+def test_answer_that_waited_has_the_certificates_tag(trusting: ServedApi) -> None:
+    first, second = self_signed("tag.example"), self_signed("tag.example")
+    wait = {"Prefer": "wait=30"}
+
+    with working(trusting):
+        added = trusting.upload("tag", first, headers=wait)
+        replaced = trusting.ask("PUT", "/v1/certificates/tag", files={"certificate": second.pem}, headers=wait)
+        deleted = trusting.ask("DELETE", "/v1/certificates/tag", headers=wait | {"If-Match": replaced.headers["etag"]})
+
+    assert (added.status_code, added.headers["etag"]) == (201, f'"{first.fingerprint_sha256}"')
+    assert (replaced.status_code, replaced.headers["etag"]) == (200, f'"{second.fingerprint_sha256}"')
+    assert (deleted.status_code, "etag" in deleted.headers) == (200, False)

@@ -269,6 +269,8 @@ def test_a_second_certificate_for_an_endpoint_names_the_setting(theirs: Theirs) 
 
     assert outcomes(report) == {"old": "conflict endpoint_has_certificate", "new": "imported"}
     assert "TRUSTCAST_CERTIFICATES_PER_ENDPOINT=2 (or unlimited)" in done.stdout
+    (problem,) = next(one["problems"] for one in report["certificates"] if one["alias"] == "old")
+    assert problem["detail"] == "The endpoint already has a certificate, under the alias new."
     theirs.api.pipeline.per_endpoint = None
     done, report = theirs.bring()
     assert (done.status, outcomes(report)) == (0, {"old": "imported", "new": "present"})

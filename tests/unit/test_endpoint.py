@@ -142,10 +142,21 @@ def test_parent_is_what_a_wildcard_for_the_host_names(host: str, parent: str | N
         ("https://backend.example:443", "backend.example", 443),
         ("https://[::1]:8443/{id}", "::1", 8443),
         ("https://[::1]", "::1", None),
+        ("Backend.example", "backend.example", None),
+        ("backend.example:443/x", "backend.example", 443),
+        ("10.0.0.7", "10.0.0.7", None),
+        ("[::1]", "::1", None),
+        ("[::1]:8443", "::1", 8443),
     ],
 )
 def test_who_looks_for_a_url_without_a_port_means_every_port(text: str, host: str, port: int | None) -> None:
     assert endpoint.sought(text) == (host, port)
+
+
+@pytest.mark.parametrize("text", ["", "http://backend.example", "user@backend.example", "a b", "::1", ":443"])
+def test_what_is_no_host_cannot_be_looked_for(text: str) -> None:
+    with pytest.raises(Rejected):
+        endpoint.sought(text)
 
 
 @given(st.text(max_size=300) | st.text(max_size=60).map("https://".__add__))

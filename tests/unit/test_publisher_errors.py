@@ -54,6 +54,26 @@ def test_what_an_operation_finds_gone_is_not_found() -> None:
     assert (told["code"], told["message"]) == (404, "Not Found")
 
 
+@pytest.mark.parametrize("code", ["field_missing", "field_repeated", "field_invalid"])
+def test_fault_that_says_nothing_without_its_field_names_it(code: str) -> None:
+    faults: list[dict[str, str | None]] = [{"field": "endpoint", "code": code, "detail": "It is wrong."}]
+
+    told = errors.of_problem(problems.problem(HTTPStatus.BAD_REQUEST, code, "It is wrong.", faults))
+
+    assert told["description"] == "endpoint: It is wrong."
+    assert told["error"] == [{"code": code, "message": "endpoint: It is wrong."}]
+
+
+@pytest.mark.parametrize("base", ["/api/am/publisher/v4/endpoint-certificates", "/api/am/publisher/v0.14/certificates"])
+def test_advice_names_the_routes_of_the_face(base: str) -> None:
+    detail = "GET /v1/certificates lists them; PUT /v1/certificates/web; POST /v1/certificates/web/rotation."
+    problem = problems.problem(HTTPStatus.CONFLICT, "alias_exists", detail)
+
+    told = errors.of_problem(problem, asked=f"{base}/web/content")
+
+    assert told["description"] == f"GET {base} lists them; PUT {base}/web; POST /v1/certificates/web/rotation."
+
+
 def test_several_faults_are_listed_and_one_is_not() -> None:
     faults: list[dict[str, str | None]] = [
         {"field": "alias", "code": "alias_invalid", "detail": "No."},

@@ -275,3 +275,24 @@ def test_alias_that_ends_in_another_tenants_id_is_that_tenants_on_gateways() -> 
     for free in ("web_8", "web_07", "web_7.next", "web7"):
         register.add(Holding(-1234, free, WEB.endpoint, f"{free:0>64}"))
     register.add(Holding(7, "web_7", WEB.endpoint, "a" * 64))
+
+
+@pytest.mark.parametrize(
+    ("other", "advice"),
+    [
+        (Holding(-1234, "web", "https://other.example:443", "b" * 64), ["PUT /v1/certificates/web"]),
+        (Holding(-1234, "other", "https://other.example:443", "a" * 64), ["PUT /v1/certificates/web"]),
+        (
+            Holding(-1234, "other", WEB.endpoint, "b" * 64),
+            ["PUT /v1/certificates/web", "POST /v1/certificates/web/rotation"],
+        ),
+    ],
+)
+def test_nobody_is_advised_to_delete_what_gateways_need_until_the_next_one_is_there(
+    other: Holding, advice: list[str]
+) -> None:
+    with pytest.raises(Conflict) as refusal:
+        Register([WEB], per_endpoint=1).add(other)
+
+    assert all(one in refusal.value.detail for one in advice)
+    assert "delete" not in refusal.value.detail
