@@ -125,8 +125,8 @@ def test_revoked_token_is_listed_and_opens_nothing(trustcast: Trustcast, api: Se
 
 
 def test_token_past_its_end_is_marked(trustcast: Trustcast, tmp_path: Path) -> None:
-    token = {"id": "7c9e6679", "name": "old", "tenant": "carbon.super", "scopes": [], "alias_prefixes": None}
-    token |= {"expires_at": "2020-01-01T00:00:00.000Z", "revoked_at": None}
+    token: dict[str, object] = {"id": "7c9e6679", "name": "old", "tenant": "carbon.super"}
+    token |= {"scopes": [], "alias_prefixes": None, "expires_at": "2020-01-01T00:00:00.000Z", "revoked_at": None}
     (tmp_path / "token").write_text("tc_x")
 
     with answering(200, json.dumps({"tokens": [token], "total": 1}).encode()) as (url, _):

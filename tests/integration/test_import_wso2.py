@@ -156,7 +156,7 @@ EXPECTED = {
     "ca": "imported",
     "differs": "imported",
     "my cert": "unusable alias_invalid",
-    "plain": "unusable endpoint_scheme",
+    "plain": "not_needed",
     "weak": "refused key_size",
     "gone": "missing certificate_missing",
 }
@@ -210,19 +210,19 @@ def test_a_dry_run_says_the_same_and_writes_nothing(theirs: Theirs) -> None:
 
 
 def test_with_the_options_that_the_report_names_everything_comes_over(theirs: Theirs) -> None:
-    wso2.build(theirs.url, "2.6", [row for row in ROWS if row[1] not in {"plain", "weak", "gone"}])
+    wso2.build(theirs.url, "2.6", [row for row in ROWS if row[1] not in {"weak", "gone"}])
     theirs.truststore()
 
     options = ("--accept-expired", "--rename", "my cert=My-Cert", "--tenant", "3=Three.Example")
     done, report = theirs.bring(*options)
 
     assert done.status == 0
-    assert set(outcomes(report).values()) == {"imported"}
+    assert set(outcomes(report).values()) == {"imported", "not_needed"}
     assert "expired" in warnings(report, "expired")
     assert {"expired", "my-cert", "tenant_3"} <= theirs.api.pipeline.entries("default").keys()
     assert report["tenants"][0]["domain"] == "three.example"
     done, report = theirs.bring(*options)
-    assert (done.status, set(outcomes(report).values())) == (0, {"present"})
+    assert (done.status, set(outcomes(report).values())) == (0, {"present", "not_needed"})
 
 
 def test_an_export_serves_as_well_as_the_database(theirs: Theirs) -> None:

@@ -84,7 +84,6 @@ def test_an_alias_that_trustcast_cannot_take_comes_with_a_suggestion(alias: str,
 @pytest.mark.parametrize(
     ("endpoint", "code"),
     [
-        ("http://a.example", "endpoint_scheme"),
         ("/orders/1.0", "endpoint_scheme"),
         ("", "endpoint_missing"),
         ("https://u:p@a.example", "endpoint_userinfo"),
@@ -94,8 +93,16 @@ def test_an_endpoint_that_trustcast_cannot_take_is_said(endpoint: str, code: str
     assert refused(match(endpoint=endpoint))[:2] == (Outcome.UNUSABLE, [code])
 
 
+@pytest.mark.parametrize("made", [MADE, None])
+def test_an_http_endpoint_needs_no_certificate(made: Made | None) -> None:
+    line = judged(match("my cert", made, endpoint="HTTP://a.example"))[0]
+
+    assert isinstance(line, Line)
+    assert (line.outcome, line.problems) == (Outcome.NOT_NEEDED, ())
+
+
 def test_all_that_is_wrong_with_a_row_is_said_at_once() -> None:
-    assert refused(match("my cert", endpoint="http://a.example"))[1] == ["alias_invalid", "endpoint_scheme"]
+    assert refused(match("my cert", endpoint="/orders"))[1] == ["alias_invalid", "endpoint_scheme"]
 
 
 def test_aliases_that_differ_in_case_only_are_one() -> None:

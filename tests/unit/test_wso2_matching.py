@@ -194,7 +194,7 @@ def test_the_truststores_certificate_is_taken_where_the_two_differ() -> None:
 def test_a_chain_that_holds_the_truststores_certificate_does_not_differ() -> None:
     found = match(row(certificate=base64.b64encode(B.pem + A.pem)), orders=A.der)
 
-    assert (found.der, found.database_sha256, codes(found)) == (A.der, None, [])
+    assert (found.der, found.database_sha256, codes(found)) == (A.der, A.fingerprint_sha256, [])
 
 
 def test_what_only_the_database_has_is_taken_and_said() -> None:

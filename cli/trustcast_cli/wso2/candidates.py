@@ -18,6 +18,7 @@ from trustcast_cli.wso2.matching import Match
 from trustcast_cli.wso2.report import Line, Outcome, Problem
 from trustcast_cli.wso2.rows import Row
 
+_WITHOUT_TLS = "http://"
 _NOT_IN_AN_ALIAS = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -64,6 +65,8 @@ class Judge:
     def _judge(self, match: Match, taken: dict[tuple[int, str], str]) -> Candidate | Line:
         row = match.row
         line = self._line(match)
+        if row.endpoint.lower().startswith(_WITHOUT_TLS):
+            return replace(line, outcome=Outcome.NOT_NEEDED)
         if match.doubt is not None:
             return replace(line, outcome=Outcome.CONFLICT, problems=(match.doubt,))
         if match.der is None:

@@ -24,6 +24,9 @@ from trustcast_cli.wso2.rows import Installation, Row
 
 # WSO2's user management keeps the domains; often, but not always, in the same database.
 TENANTS = "UM_TENANT"
+# What to install where a URL names no driver: from wheels, without a compiler or a client of the vendor's.
+_DRIVERS = {"mysql": "pymysql", "mariadb": "pymysql", "oracle": "oracledb", "mssql": "pymssql"}
+_PACKAGES = {"MySQLdb": "mysqlclient", "psycopg2": "psycopg2-binary"}
 _INSTEAD = "or export the table as CSV and give it with --csv"
 
 
@@ -47,15 +50,24 @@ def read_only_engine(url: str) -> Engine:
             return sqlalchemy.create_engine("sqlite://", creator=_read_only_file(parsed), poolclass=sqlalchemy.NullPool)
         engine = sqlalchemy.create_engine(parsed, poolclass=sqlalchemy.NullPool, hide_parameters=True)
     except NoSuchModuleError:
-        raise CannotRun(f"No dialect for {parsed.drivername} is installed; install it, {_INSTEAD}.") from None
-    except ImportError as error:
         raise CannotRun(
-            f"The driver for {parsed.drivername} is not installed: install the Python package "
-            f"{error.name or 'that it needs'}, {_INSTEAD}."
+            f"SQLAlchemy knows no {parsed.drivername} here: install the Python package of its dialect "
+            f"(for Db2 ibm-db-sa), {_INSTEAD}."
         ) from None
+    except ImportError as error:
+        raise CannotRun(f"{_driver(parsed, error)}, {_INSTEAD}.") from None
     if engine.dialect.name == "postgresql":
         return engine.execution_options(postgresql_readonly=True)
     return engine
+
+
+def _driver(url: URL, error: ImportError) -> str:
+    """Name a package that exists: a dialect's module is not always called like it, and some defaults are outdated."""
+    said = f"The driver for {url.drivername} is not installed: install the Python package "
+    driver = _DRIVERS.get(url.get_backend_name())
+    if driver is None or "+" in url.drivername:
+        return said + _PACKAGES.get(error.name or "", error.name or "that it needs")
+    return f"{said}{driver} and begin the URL with {url.get_backend_name()}+{driver}://"
 
 
 def _parsed(url: str) -> URL:

@@ -26,7 +26,7 @@ class Match:
     """What was found for a row: `der` is None if neither side has a certificate, then `missing` says more.
 
     It is None as well where it cannot be told which one is meant: `doubt` says why.
-    `entry` is the alias in the truststore. `database_sha256`: the fingerprint in the database, where it differs.
+    `entry` is the alias in the truststore.
     """
 
     row: Row
@@ -34,8 +34,13 @@ class Match:
     entry: str | None = None
     missing: str = ""
     doubt: Problem | None = None
-    database_sha256: str | None = None
     notes: tuple[Warning, ...] = ()
+
+    @property
+    def database_sha256(self) -> str | None:
+        """The fingerprint of what the database holds: of the one that is meant, if it holds several."""
+        stored = _stored(self.row)
+        return sha256(self.der if self.der in stored else stored[0]).hexdigest() if stored else None
 
 
 def matched(rows: Sequence[Row], truststore: GatewayTruststore) -> list[Match]:
@@ -93,10 +98,9 @@ class _Case:
             return Match(self.row, der, entry)
         if not self.stored:
             return Match(self.row, der, entry, notes=(_UNREADABLE,))
-        differs = sha256(self.stored[0]).hexdigest()
         if any(_is_for_endpoint(one, self.row) for one in self.stored) and not _is_for_endpoint(der, self.row):
-            return Match(self.row, None, entry, doubt=_database_fits(entry), database_sha256=differs)
-        return Match(self.row, der, entry, database_sha256=differs, notes=(_DIFFERS,))
+            return Match(self.row, None, entry, doubt=_database_fits(entry))
+        return Match(self.row, der, entry, notes=(_DIFFERS,))
 
     def _in_database(self) -> Match:
         if self.stored:

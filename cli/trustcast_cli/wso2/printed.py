@@ -11,6 +11,7 @@ from trustcast_cli.wso2.report import Line, Made, Outcome, Problem, Report
 _SAYS = {
     Outcome.IMPORTED: "came over",
     Outcome.PRESENT: "there already",
+    Outcome.NOT_NEEDED: "for http endpoints, which need none",
     Outcome.MISSING: "without a certificate on either side",
     Outcome.UNUSABLE: "with an alias or endpoint that Trustcast cannot take",
     Outcome.REFUSED: "refused",
@@ -33,7 +34,7 @@ def show(report: Report) -> None:
             [(line.alias, line.tenant, line.endpoint, _reasons(line.problems)) for line in left],
         )
     if warned := _warned(line for line in report.lines if line.outcome.is_good):
-        output.show(("to know", "of", ""), warned)
+        output.show(("to know", "how many", "aliases"), warned)
     if report.dry_run:
         output.note("This was a dry run: nothing was written.")
 

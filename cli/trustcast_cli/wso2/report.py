@@ -15,10 +15,11 @@ SOME_DID_NOT = 3
 
 
 class Outcome(StrEnum):
-    """What became of a row, a tenant or an environment; the first two are what one wants."""
+    """What became of a row, a tenant or an environment; with the first three nothing is left to do."""
 
     IMPORTED = "imported"  # in a dry run: would come over
     PRESENT = "present"  # there already
+    NOT_NEEDED = "not_needed"  # for an http endpoint
     MISSING = "missing"  # no certificate on either side
     UNUSABLE = "unusable"  # alias or endpoint are none that Trustcast takes
     REFUSED = "refused"  # by the policy or by the api
@@ -28,7 +29,7 @@ class Outcome(StrEnum):
     @property
     def is_good(self) -> bool:
         """Whether nothing is left to do."""
-        return self in (Outcome.IMPORTED, Outcome.PRESENT)
+        return self in (Outcome.IMPORTED, Outcome.PRESENT, Outcome.NOT_NEEDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Report:
 
     @property
     def exit_status(self) -> int:
-        """0 if all came over or was there."""
+        """0 if all that is needed came over or was there."""
         made = (*self.tenants, *self.environments)
         everything = [*(line.outcome for line in self.lines), *(one.outcome for one in made)]
         return 0 if all(outcome.is_good for outcome in everything) else SOME_DID_NOT
