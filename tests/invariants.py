@@ -188,21 +188,33 @@ _WANTED_BY = {"production": {"production", "hybrid"}, "sandbox": {"sandbox", "hy
 
 
 def routed(transaction: Connection, environment: str) -> dict[str, str]:
-    """Return what an environment is to hold, by the certificates, the APIs that call their endpoints, and its type."""
+    """Return what an environment is to hold, by the certificates, the APIs that call what they serve, and its type."""
     of, calls, api = tables.certificate.c, tables.api_endpoint.c, tables.api.c
     kind = transaction.execute(select(tables.environment.c.type).filter_by(name=environment)).scalar_one()
     roles: dict[tuple[int, str], set[str]] = defaultdict(set)
     takes_certificates = calls.api == api.id, api.type.in_(["HTTP/REST", "HTTP/SOAP"])
-    for call in transaction.execute(select(calls.tenant_id, calls.endpoint, calls.role).where(*takes_certificates)):
-        roles[call.tenant_id, call.endpoint].add(call.role)
+    for call in transaction.execute(select(tables.api_endpoint).where(*takes_certificates)):
+        for what in (call.endpoint, call.host, f"*.{call.parent}"):
+            roles[call.tenant_id, what].add(call.role)
+    names = _names_by_alias(transaction)
     entries: dict[str, str] = {}
     for row in transaction.execute(select(of.tenant_id, of.alias_key, of.endpoint, of.fingerprint_sha256)):
-        called_as = roles.get((row.tenant_id, row.endpoint), _WANTED_BY.keys())
+        served = (row.endpoint, *names[row.tenant_id, row.alias_key])
+        called_as = {role for one in served for role in roles.get((row.tenant_id, one), ())}
+        if (row.tenant_id, row.endpoint) not in roles:
+            called_as = set(_WANTED_BY)
         if any(kind in _WANTED_BY[role] for role in called_as):
             alias = row.alias_key if row.tenant_id == tables.SUPER_TENANT else f"{row.alias_key}_{row.tenant_id}"
             assert alias not in entries, "two certificates want one alias on the gateways"
             entries[alias] = row.fingerprint_sha256
     return entries
+
+
+def _names_by_alias(transaction: Connection) -> dict[tuple[int, str], set[str]]:
+    names: dict[tuple[int, str], set[str]] = defaultdict(set)
+    for row in transaction.execute(select(tables.certificate_name)):
+        names[row.tenant_id, row.alias_key].add(row.name)
+    return names
 
 
 def _stored_certificates_are_what_they_are_called(transaction: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,7 @@ from trustcast.domain.messages import OperationValidated, TruststoreChanged
 from trustcast.storage import outbox, routing
 from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_event, head, routing_due
+from trustcast_api.drainer import Drainer
 from trustcast_worker.apply_changes import blame
 
 WEB = "https://web.example:443"
@@ -93,6 +95,79 @@ def test_api_that_becomes_one_of_another_type_decides_no_longer(pipeline: Pipeli
     pipeline.later(seconds=1)
     pipeline.apply()
     assert where(pipeline, "web") == {"default", "try"}
+
+
+NAMED = pytest.mark.parametrize("sans", [["a.x.example", "b.x.example"], ["*.x.example"]], ids=["name", "wildcard"])
+A, B = "https://a.x.example:443", "https://b.x.example:8443"
+
+
+@NAMED
+def test_certificate_goes_also_where_hosts_that_it_names_are_called(pipeline: Pipeline, sans: list[str]) -> None:
+    pipeline.api("Live", production=A)
+    pipeline.api("Try", sandbox=B)
+    operation = pipeline.add("both", A, self_signed("a.x.example", sans=sans))
+    pipeline.run()
+
+    assert where(pipeline, "both") == {"default", "live", "try"}
+    assert pipeline.generations(operation) == {"default": 1, "live": 1, "try": 1}
+
+
+@NAMED
+def test_api_at_a_certificates_endpoint_withdraws_it_from_no_api_that_it_serves_by_name(
+    pipeline: Pipeline, sans: list[str]
+) -> None:
+    pipeline.add("both", A, self_signed("a.x.example", sans=sans))
+    pipeline.api("Try", sandbox=B)
+    pipeline.run()
+
+    pipeline.api("Live", production=A)
+    pipeline.run()
+
+    assert where(pipeline, "both") == {"default", "live", "try"}
+
+
+@NAMED
+def test_certificate_moves_when_an_api_that_calls_a_host_it_names_comes_and_goes(
+    pipeline: Pipeline, sans: list[str]
+) -> None:
+    pipeline.api("Live", production=A)
+    pipeline.add("both", A, self_signed("a.x.example", sans=sans))
+    pipeline.run()
+    assert where(pipeline, "both") == {"default", "live"}
+
+    api = pipeline.api("Try", sandbox=B)
+    pipeline.run()
+    assert where(pipeline, "both") == {"default", "live", "try"}
+
+    pipeline.remove_api(api)
+    pipeline.run()
+    assert where(pipeline, "both") == {"default", "live"}
+
+
+def test_successor_goes_where_its_own_names_are_called(pipeline: Pipeline) -> None:
+    pipeline.api("Live", production=A)
+    pipeline.api("Try", sandbox=B)
+    pipeline.add("wild", A, self_signed("*.x.example"))
+    pipeline.run()
+
+    operation = pipeline.replace("wild", self_signed("a.x.example"), force=True)
+    pipeline.run()
+
+    assert where(pipeline, "wild") == {"default", "live"}
+    assert pipeline.generations(operation) == {"default": 2, "live": 2, "try": 2}
+
+
+def test_nothing_but_the_tenants_own_apis_and_a_servers_names_count(pipeline: Pipeline) -> None:
+    pipeline.api("Live", production=A)
+    pipeline.api("Theirs", sandbox=B, who=pipeline.tenant(7))
+    pipeline.api("Deeper", sandbox="https://c.b.x.example")
+    pipeline.api("Named", sandbox="https://ca.example")
+    register(pipeline.database, api("Socket", sandbox=B, type="WS"))
+    pipeline.add("wild", A, self_signed("*.x.example"))
+    pipeline.add("ca", A, self_signed("ca.example", ca=True), ca=True)
+    pipeline.run()
+
+    assert where(pipeline, "wild") == where(pipeline, "ca") == {"default", "live"}
 
 
 def test_environment_advances_only_when_something_changes_in_it(pipeline: Pipeline) -> None:
@@ -273,24 +348,33 @@ def test_lost_wake_up_is_made_good(pipeline: Pipeline) -> None:
 
 
 def test_change_of_routing_wakes_at_once(pipeline: Pipeline) -> None:
-    pipeline.api("Pizza", production=WEB)
-
+    """The api sends what its own commits owe, without waiting for the sweep."""
+    outbox.drain(pipeline.database, Postbox())
     postbox = Postbox()
-    outbox.drain(pipeline.database, postbox, only=OperationValidated)
+    drainer = Drainer(pipeline.database, postbox)
+    drainer.start()
 
+    pipeline.api("Pizza", production=WEB)
+    drainer.wake()
+
+    until = time.monotonic() + 10
+    while not postbox.taken and time.monotonic() < until:
+        time.sleep(0.005)
+    drainer.stop()
     assert postbox.taken == [OperationValidated("any")]
 
 
 def test_routing_is_decided_without_reading_all_that_is_trusted(pipeline: Pipeline) -> None:
     for number in range(5):
         pipeline.add(f"web-{number}")
+    pipeline.add("wild", made=self_signed("*.b.example"))
     pipeline.run()
-    pipeline.api("Pizza", production="https://web-3.example")
+    register(pipeline.database, api("Pizza", ["https://web-3.example", "https://a.b.example"]))
 
     with pipeline.database.reading() as transaction:
         concerned = routing.concerned(transaction, routing.due(transaction))
 
-    assert [one.alias_key for one in concerned] == ["web-3"]
+    assert sorted(one.alias_key for one in concerned) == ["web-3", "wild"]
 
 
 def test_look_that_fails_takes_no_request_down_with_it(pipeline: Pipeline) -> None:

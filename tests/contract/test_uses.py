@@ -12,7 +12,7 @@ from sqlalchemy import event, insert, text
 from tests.certificates import Made, authority, self_signed
 from tests.pipeline import Pipeline
 from tests.published import api, environment, publisher_of, register, tenant
-from trustcast.storage import apis, uses
+from trustcast.storage import apis, routing, uses
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT, certificate, certificate_name
 from trustcast.storage.uses import Use
@@ -191,7 +191,7 @@ def test_wildcard_covers_and_its_end_is_noticed(pipeline: Pipeline) -> None:
     assert lost(database, "two") == []
 
 
-def test_certificate_in_other_environments_covers_nothing(pipeline: Pipeline) -> None:
+def test_certificate_covers_in_every_environment_that_calls_what_it_serves(pipeline: Pipeline) -> None:
     database = pipeline.database
     environment(database, "live", "production")
     environment(database, "default", "sandbox")
@@ -200,30 +200,8 @@ def test_certificate_in_other_environments_covers_nothing(pipeline: Pipeline) ->
     trust(pipeline, "live", "https://a.example:443")
     trust(pipeline, "test", "https://b.example:443", self_signed("b.example", sans=["b.example", "a.example"]))
 
-    assert lost(database, "live") == [("Live", "production")]
-    assert used(database, "test") == [
-        ("Live", "production", "https://a.example:443"),
-        ("Test", "sandbox", "https://b.example:443"),
-    ]
-    # It is in no environment that calls production endpoints: there is nothing of it to lose.
-    assert lost(database, "test", gone=frozenset({"live"})) == [("Test", "sandbox")]
-
-
-def test_several_certificates_may_cover_an_environment_each(pipeline: Pipeline) -> None:
-    database = pipeline.database
-    environment(database, "live", "production")
-    register(database, api("Pizza", "https://a.example"))
-    register(database, api("Live", "https://b.example"))
-    register(database, api("Test", sandbox="https://c.example"))
-    names = ["a.example", "b.example", "c.example"]
-    trust(pipeline, "a", "https://a.example:443")
-    trust(pipeline, "c", "https://c.example:443", self_signed("c.example", sans=names))
-
-    assert lost(database, "a") == [("Pizza", "production")]  # `c` is in `default` and not in `live`
-
-    trust(pipeline, "b", "https://b.example:443", self_signed("b.example", sans=names))
-
-    assert lost(database, "a") == []
+    assert (lost(database, "live"), lost(database, "test")) == ([], [("Test", "sandbox")])
+    assert pipeline.trusted("live") == {"live", "test"}
 
 
 def test_api_of_a_type_that_takes_no_certificates_uses_none(pipeline: Pipeline) -> None:
@@ -268,6 +246,8 @@ def test_no_question_reads_a_whole_table(sqlite_url: str) -> None:
 
     with statements(database) as asked, database.reading() as transaction:
         uses.uncovered(transaction, SUPER_TENANT, "a")
+        routing.environments_of(transaction, SUPER_TENANT, [("a", "https://a.example:443")])
+        routing.concerned(transaction, [routing.Due(1, SUPER_TENANT, "https://a.example:443")])
         apis.callers(transaction, SUPER_TENANT, "https://a.example:443")
 
     with database.reading() as transaction:

@@ -37,9 +37,12 @@ def describe_page(
 def _bodies(
     transaction: Connection, tenant_id: int, found: Sequence[TrustedCertificate], asked: Status | None, at: datetime
 ) -> list[CertificateBody]:
-    reach = routing.environments_of(transaction, tenant_id, [one.endpoint for one in found])
+    reach = routing.environments_of(transaction, tenant_id, [(one.alias_key, one.endpoint) for one in found])
 
     def status(one: TrustedCertificate) -> Status:
         return Status.PENDING if asked is Status.PENDING else status_of(one.not_before, one.not_after, at=at)
 
-    return [CertificateBody.of(one, status=status(one), environments=sorted(reach[one.endpoint])) for one in found]
+    return [
+        CertificateBody.of(one, status=status(one), environments=sorted(reach[one.alias_key, one.endpoint]))
+        for one in found
+    ]

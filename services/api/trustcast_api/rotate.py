@@ -53,11 +53,12 @@ def describe(database: Database, tenant_id: int, alias: str) -> Rotation:
     """
     with database.reading() as transaction:
         following = successor(transaction, tenant_id, aliases.key(alias))
-        reach = routing.environments_of(transaction, tenant_id, [following.endpoint])
+        place = following.alias_key, following.endpoint
+        reach = routing.environments_of(transaction, tenant_id, [place])
         return Rotation(
             current=certificates.get(transaction, tenant_id, aliases.key(alias)),
             following=following,
-            environments=sorted(reach[following.endpoint]),
+            environments=sorted(reach[place]),
             gateways=presence.of_certificate(transaction, following),
         )
 

@@ -26,9 +26,10 @@ def usage(database: Database, tenant_id: int, alias_key: str) -> Usage:
     """Return how one certificate is used. Raises `NotFound("certificate_not_found")`."""
     with database.reading() as transaction:
         one = certificates.get(transaction, tenant_id, alias_key)
-        reach = routing.environments_of(transaction, tenant_id, [one.endpoint])
+        place = alias_key, one.endpoint
+        reach = routing.environments_of(transaction, tenant_id, [place])
         return Usage(
             apis=uses.users(transaction, tenant_id, alias_key),
-            environments=sorted(reach[one.endpoint]),
+            environments=sorted(reach[place]),
             gateways=presence.of_certificate(transaction, one),
         )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from trustcast.domain.head import HeadSigner
     from trustcast.domain.register import Holding
     from trustcast.domain.truststore import Truststore
-    from trustcast.storage.routing import Due
+    from trustcast.storage.routing import Due, Placed
     from trustcast.storage.session import Database
     from trustcast_worker.decide import Effect, Key
     from trustcast_worker.truststore_cache import TruststoreCache
@@ -37,7 +37,7 @@ NO_ENVIRONMENT = {
     "detail": "No environment is of a type that takes this certificate; no gateway will trust it until there is one.",
 }
 
-Routes = dict[tuple[int, str], set[str]]  # (tenant, endpoint) -> environments
+Routes = dict[tuple[int, str, str], set[str]]  # (tenant, alias key, endpoint) -> environments
 
 
 class LostRaceError(Exception):
@@ -127,16 +127,16 @@ def _advance(
 
 
 def _routes(transaction: Connection, holdings: Iterable[Holding | None], effects: Iterable[Effect]) -> Routes:
-    endpoints: dict[int, set[str]] = defaultdict(set)
+    places: dict[int, set[Placed]] = defaultdict(set)
     for holding in holdings:
         if holding is not None:
-            endpoints[holding.tenant_id].add(holding.endpoint)
+            places[holding.tenant_id].add((holding.alias_key, holding.endpoint))
     for effect in effects:
-        endpoints[effect.operation.tenant_id].add(effect.endpoint)
+        places[effect.operation.tenant_id].add((effect.operation.alias_key, effect.endpoint))
     return {
-        (tenant_id, endpoint): environments
-        for tenant_id, of_tenant in endpoints.items()
-        for endpoint, environments in routing.environments_of(transaction, tenant_id, of_tenant).items()
+        (tenant_id, *place): environments
+        for tenant_id, of_tenant in places.items()
+        for place, environments in routing.environments_of(transaction, tenant_id, of_tenant).items()
     }
 
 
@@ -154,7 +154,7 @@ def _step(
     here = {
         alias: holding.fingerprint_sha256
         for alias, holding in wanted.items()
-        if holding is not None and environment in routes[holding.tenant_id, holding.endpoint]
+        if holding is not None and environment in routes[holding.tenant_id, holding.alias_key, holding.endpoint]
     }
     changes = _changes(content, here, wanted)
     if not changes:
@@ -186,7 +186,7 @@ def _arrive(
     done = {}
     for effect in effects:
         one = effect.operation
-        routed = routes[one.tenant_id, effect.endpoint]
+        routed = routes[one.tenant_id, one.alias_key, effect.endpoint]
         names = [aliases.on_gateways(key, tenant) for tenant, key in effect.keys]
         done[one.id] = {
             step.environment: step.generation
@@ -196,9 +196,9 @@ def _arrive(
         if one.kind is not Kind.DELETE and not routed:
             operations.warn(transaction, one, NO_ENVIRONMENT)
     operations.applied(transaction, done, at=at)
-    if any(not step.moved for step in steps):
-        # What did not move may be reported just now: that report has to see these operations, or we it.
-        gateways.take_turns(transaction)
+    # What did not move may be reported just now, and the last gateway of what did may retire: either has to see these
+    # operations, or we it.
+    gateways.take_turns(transaction)
     # Where an environment has no gateways, or they have the generation already, nobody will ever report.
     operations.converge(transaction, list(done), at=at)
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from trustcast.domain import alias as aliases
 from trustcast.storage import routing
 from trustcast.storage.gateways import Phase
-from trustcast.storage.tables import gateway, truststore_change
+from trustcast.storage.tables import gateway, truststore_change, truststore_entry
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -36,7 +36,8 @@ def of_certificate(transaction: Connection, one: TrustedCertificate) -> list[Pre
     It has it from the generation that last put it there; a certificate that has just been routed to an environment is
     in no generation of that environment yet, so no gateway there has it.
     """
-    environments = routing.environments_of(transaction, one.tenant_id, [one.endpoint])[one.endpoint]
+    place = one.alias_key, one.endpoint
+    environments = routing.environments_of(transaction, one.tenant_id, [place])[place]
     since = _put_in(transaction, one)
     of = gateway.c
     enrolled = (
@@ -54,11 +55,13 @@ def of_certificate(transaction: Connection, one: TrustedCertificate) -> list[Pre
 
 
 def _put_in(transaction: Connection, one: TrustedCertificate) -> dict[str, int]:
-    """Return environment -> generation; the certificate's index finds its few rows in a long log."""
-    of = truststore_change.c
+    """Return environment -> generation, where it is now; the certificate's index finds its few rows in a long log."""
+    of, now = truststore_change.c, truststore_entry.c
     name = aliases.on_gateways(one.alias_key, one.tenant_id)
     rows = transaction.execute(
         select(of.environment, func.max(of.generation))
+        .join_from(truststore_change, truststore_entry, now.environment == of.environment)
+        .where(now.alias == of.alias, now.certificate == of.certificate)
         .where(of.certificate == one.fingerprint_sha256, of.alias == name)
         .group_by(of.environment)
     )

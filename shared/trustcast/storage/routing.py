@@ -1,46 +1,63 @@
 """Which environments a certificate goes to, and whose have to be looked at again.
 
-Who calls the backend says it: a production endpoint's certificate goes to production and hybrid environments, a sandbox
-endpoint's to sandbox and hybrid, an endpoint's of no registered API to all. APIs of types that take no certificates
-say nothing.
+Who calls the backends that a certificate serves says it: what serves a production endpoint goes to production and
+hybrid environments, what serves a sandbox endpoint to sandbox and hybrid, and what was uploaded for an endpoint of no
+registered API to all. APIs of types that take no certificates say nothing.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select
 
 from trustcast.domain.messages import OperationValidated
 from trustcast.domain.published_api import SUPPORTED_TYPES
 from trustcast.domain.register import Holding
-from trustcast.storage import outbox
-from trustcast.storage.tables import api, api_endpoint, certificate, environment, routing_due
+from trustcast.storage import outbox, uses
+from trustcast.storage.tables import api, api_endpoint, certificate, certificate_name, environment, routing_due
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection
 
 _ROLES_OF = {"production": ("production",), "sandbox": ("sandbox",), "hybrid": ("production", "sandbox")}
-_CHUNK = 500  # databases bound the parameters of one statement
 
 
-def environments_of(transaction: Connection, tenant_id: int, endpoints: Iterable[str]) -> dict[str, set[str]]:
-    """Return, for each endpoint (normal form) of a tenant, the names of the environments its certificates go to."""
-    wanted = set(endpoints)
-    roles = _roles(transaction, tenant_id, sorted(wanted))
-    by_role = environments_by_role(transaction)
-    return {
-        endpoint: set().union(*(by_role[role] for role in roles.get(endpoint, by_role.keys()))) for endpoint in wanted
-    }
+Placed = tuple[str, str]
+"""An alias key, and the endpoint (normal form) of the certificate that has it."""
 
 
-def environments_by_role(transaction: Connection) -> dict[str, set[str]]:
-    """Return, for each role of an endpoint, the names of the environments that its certificates go to."""
+def environments_of(transaction: Connection, tenant_id: int, certificates: Iterable[Placed]) -> dict[Placed, set[str]]:
+    """Return, for each certificate of a tenant, the names of the environments that it goes to.
+
+    It goes to those of every API endpoint that it serves (see `uses.users`); but to all if its own is registered
+    nowhere. Under an alias that is not trusted there are no names, so there the endpoint alone counts.
+    """
+    wanted, of = set(certificates), api_endpoint.c
+    at = _roles(transaction, tenant_id, of.endpoint, {endpoint for _, endpoint in wanted})
+    names = _names(transaction, tenant_id, {alias_key for alias_key, endpoint in wanted if endpoint in at})
+    called = set().union(*names.values())
+    hosts = _roles(transaction, tenant_id, of.host, called)
+    below = _roles(transaction, tenant_id, of.parent, {name[2:] for name in called if name.startswith("*.")})
+    by_role = _environments_by_role(transaction)
+
+    def roles(alias_key: str, endpoint: str) -> Iterable[str]:
+        if endpoint not in at:
+            return by_role
+        own = names.get(alias_key, ())
+        return at[endpoint].union(
+            *(below.get(name[2:], ()) if name[:2] == "*." else hosts.get(name, ()) for name in own)
+        )
+
+    return {one: set().union(*(by_role[role] for role in roles(*one))) for one in wanted}
+
+
+def _environments_by_role(transaction: Connection) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {"production": set(), "sandbox": set()}
     for row in transaction.execute(select(environment.c.type, environment.c.name)):
         for role in _ROLES_OF[row.type]:
@@ -48,13 +65,25 @@ def environments_by_role(transaction: Connection) -> dict[str, set[str]]:
     return found
 
 
-def _roles(transaction: Connection, tenant_id: int, endpoints: Sequence[str]) -> dict[str, set[str]]:
+def _roles(
+    transaction: Connection, tenant_id: int, column: ColumnElement[Any], values: Iterable[str]
+) -> dict[str, set[str]]:
+    """Return, for those of `values` that stand in a column of the called endpoints, in which roles these are called."""
     of, found = api_endpoint.c, defaultdict[str, set[str]](set)
-    called = select(of.endpoint, of.role).join_from(api_endpoint, api, api.c.id == of.api).distinct()
+    called = select(column, of.role).join_from(api_endpoint, api, api.c.id == of.api).distinct()
     called = called.where(of.tenant_id == tenant_id, api.c.type.in_(SUPPORTED_TYPES))
-    for start in range(0, len(endpoints), _CHUNK):
-        for row in transaction.execute(called.where(of.endpoint.in_(endpoints[start : start + _CHUNK]))):
-            found[row.endpoint].add(row.role)
+    for some in uses.chunks(values):
+        for value, role in transaction.execute(called.where(column.in_(some))):
+            found[value].add(role)
+    return found
+
+
+def _names(transaction: Connection, tenant_id: int, alias_keys: Iterable[str]) -> dict[str, set[str]]:
+    of, found = certificate_name.c, defaultdict[str, set[str]](set)
+    for some in uses.chunks(alias_keys):
+        ours = of.tenant_id == tenant_id, of.alias_key.in_(some)
+        for alias_key, name in transaction.execute(select(of.alias_key, of.name).where(*ours)):
+            found[alias_key].add(name)
     return found
 
 
@@ -75,7 +104,7 @@ def look_again(
     tenant_id: int | None = None,
     endpoints: Iterable[str] | None = None,
 ) -> None:
-    """Have the environments of a tenant's certificates for `endpoints` decided anew, and owe the wake-up for it.
+    """Have the environments of a tenant's certificates that serve `endpoints` decided anew, and owe the wake-up for it.
 
     Without `endpoints` all of the tenant's are; without a tenant, everybody's. Call it in the transaction that changes
     an API or an environment.
@@ -111,14 +140,28 @@ def concerned(transaction: Connection, due: Sequence[Due]) -> list[Holding]:
     """Return the trusted certificates that `due` is about; grows with them, and not with all that is trusted."""
     if any(one.tenant_id is None for one in due):
         return _holdings(transaction)
-    of, endpoints = certificate.c, defaultdict[int, set[str | None]](set)
+    endpoints = defaultdict[int, set[str | None]](set)
     for one in due:
         endpoints[one.tenant_id or 0].add(one.endpoint)
     found: list[Holding] = []
     for tenant_id, asked in endpoints.items():
-        some = [] if None in asked else [of.endpoint.in_(asked)]
-        found += _holdings(transaction, of.tenant_id == tenant_id, *some)
+        some = {endpoint for endpoint in asked if endpoint is not None}
+        if some != asked:
+            found += _holdings(transaction, certificate.c.tenant_id == tenant_id)
+        else:
+            found += _serving(transaction, tenant_id, some)
     return found
+
+
+def _serving(transaction: Connection, tenant_id: int, endpoints: Collection[str]) -> set[Holding]:
+    of, name = certificate.c, certificate_name.c
+    named = name.tenant_id == tenant_id, name.name.in_(uses.names_of(endpoints))
+    by_name = of.alias_key.in_(select(name.alias_key).where(*named))
+    return {
+        one
+        for serving in (of.endpoint.in_(endpoints), by_name)
+        for one in _holdings(transaction, of.tenant_id == tenant_id, serving)
+    }
 
 
 def _holdings(transaction: Connection, *conditions: ColumnElement[bool]) -> list[Holding]:

@@ -10,7 +10,6 @@ from sqlalchemy import func, select, union
 
 from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.published_api import SUPPORTED_TYPES
-from trustcast.storage import routing
 from trustcast.storage.tables import api, api_endpoint, certificate, certificate_name
 
 if TYPE_CHECKING:
@@ -66,10 +65,9 @@ def uncovered(
 ) -> list[Use]:
     """Return the uses that end when this certificate goes, or when `successor` takes its place.
 
-    Those are the uses that neither the successor nor another certificate of the tenant serves in some environment where
-    this one is and the endpoint's role needs one; the certificates in `gone` (alias keys) do not count as others, nor
-    does the next one of a rotation, which may be called off. Where no environment is of the role's type, any other
-    certificate will do.
+    Those are the uses that neither the successor nor another certificate of the tenant serves: what serves an endpoint
+    goes wherever its role needs it (see `routing`). The certificates in `gone` (alias keys) do not count as others, nor
+    does the next one of a rotation, which may be called off.
     """
     found = users(transaction, tenant_id, alias_key)
     if not found:
@@ -80,16 +78,8 @@ def uncovered(
     if successor is not None:
         kept = _served_at(own, successor, {one.endpoint for one in found})
         found = [one for one in found if one.endpoint not in kept]
-    beside = _beside(transaction, tenant_id, {one.endpoint for one in found}, without={alias_key, *gone})
-    reach = routing.environments_of(transaction, tenant_id, {own}.union(*beside.values()))
-    needed = routing.environments_by_role(transaction)
-
-    def ends(one: Use) -> bool:
-        others = [reach[endpoint] for endpoint in beside.get(one.endpoint, ())]
-        lost = (needed[one.role] & reach[own]).difference(*others)
-        return bool(lost) if needed[one.role] else not others
-
-    return [one for one in found if ends(one)]
+    covered = _covered(transaction, tenant_id, {one.endpoint for one in found}, without={alias_key, *gone})
+    return [one for one in found if one.endpoint not in covered]
 
 
 def _endpoint(transaction: Connection, tenant_id: int, alias_key: str) -> str | None:
@@ -101,7 +91,7 @@ def _endpoint(transaction: Connection, tenant_id: int, alias_key: str) -> str | 
 
 def _served_at(own: str, certificate: Certificate, endpoints: Iterable[str]) -> set[str]:
     """Return which of `endpoints` a certificate for the endpoint `own` serves; what `_served` says of a stored one."""
-    named = _names(endpoints)
+    named = names_of(endpoints)
     return {own}.union(*(named.get(name, ()) for name in certificate.server_names))
 
 
@@ -119,26 +109,23 @@ def _served(tenant_id: int, alias_key: str) -> CompoundSelect[Any]:
     )
 
 
-def _beside(transaction: Connection, tenant_id: int, endpoints: set[str], *, without: set[str]) -> dict[str, set[str]]:
-    """Return, for each endpoint, the endpoints of the certificates that serve it, except those under `without`."""
+def _covered(transaction: Connection, tenant_id: int, endpoints: set[str], *, without: set[str]) -> set[str]:
+    """Return which of `endpoints` other certificates serve than those under `without`."""
     other, name = certificate.c, certificate_name.c
     ours = other.tenant_id == tenant_id, other.alias_key.not_in(without), other.rotates.is_(None)
-    found: dict[str, set[str]] = defaultdict(set)
-    for some in _chunks(endpoints):
-        for at in transaction.execute(select(other.endpoint).where(*ours, other.endpoint.in_(some))).scalars():
-            found[at].add(at)
-    named = _names(endpoints)
-    holders = select(name.name, other.endpoint).where(
-        *ours, name.tenant_id == tenant_id, name.alias_key == other.alias_key
-    )
-    for some in _chunks(named):
-        for one, at in transaction.execute(holders.where(name.name.in_(some)).distinct()):
-            for endpoint in named[one]:
-                found[endpoint].add(at)
+    found: set[str] = set()
+    for some in chunks(endpoints):
+        found.update(transaction.execute(select(other.endpoint).where(*ours, other.endpoint.in_(some))).scalars())
+    named = names_of(endpoints)
+    holders = select(name.name).where(*ours, name.tenant_id == tenant_id, name.alias_key == other.alias_key)
+    for some in chunks(named):
+        found.update(
+            *(named[one] for one in transaction.execute(holders.where(name.name.in_(some)).distinct()).scalars())
+        )
     return found
 
 
-def _names(endpoints: Iterable[str]) -> dict[str, list[str]]:
+def names_of(endpoints: Iterable[str]) -> dict[str, list[str]]:
     """Return the endpoints by the names that a certificate may have for them: the host, and a wildcard."""
     named: dict[str, list[str]] = defaultdict(list)
     for text in endpoints:
@@ -149,7 +136,7 @@ def _names(endpoints: Iterable[str]) -> dict[str, list[str]]:
     return named
 
 
-def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
-    """Databases bound the parameters of one statement."""
+def chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    """Return `values` in lists that fit into one statement; databases bound its parameters."""
     ordered = sorted(values)
     return (ordered[start : start + _CHUNK] for start in range(0, len(ordered), _CHUNK))
