@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,36 @@ def test_every_route_says_what_it_does_and_what_may_go_wrong(name: str, operatio
     assert operation["summary"]
     assert operation["description"]
     assert any(status.startswith("4") for status in operation["responses"])
+
+
+def test_every_route_has_a_name_of_its_own() -> None:
+    ids = [operation["operationId"] for _, operation in operations()]
+
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[a-z]+([A-Z][a-z0-9]+)+", id_) for id_ in ids)
+
+
+def test_summaries_tell_routes_apart() -> None:
+    summaries = [operation["summary"] for _, operation in operations()]
+
+    assert len(set(summaries)) == len(summaries)
+    assert all(" " in summary for summary in summaries)
+
+
+def test_every_tag_is_described() -> None:
+    described = {tag["name"] for tag in DOCUMENT["tags"] if tag["description"]}
+
+    assert {tag for _, operation in operations() for tag in operation["tags"]} == described
+
+
+@pytest.mark.parametrize(("name", "operation"), [pytest.param(*one, id=one[0]) for one in operations()])
+def test_every_parameter_is_described(name: str, operation: dict[str, Any]) -> None:
+    named = {one["name"] for one in operation.get("parameters", [])}
+
+    assert [one["name"] for one in operation.get("parameters", []) if not one.get("description")] == []
+    assert ("Trustcast-Tenant" in named) == bool(operation["security"])
+    if "requestBody" in operation or not name.startswith("GET"):
+        assert "Idempotency-Key" in named
 
 
 def test_the_api_keeps_to_its_document_whatever_is_sent(fresh_api: ServedApi, tmp_path: Path) -> None:

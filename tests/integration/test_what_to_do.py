@@ -147,7 +147,7 @@ def patterns(part: Any) -> list[str]:
 
 
 def test_unknown_field_of_a_form_is_one_error(api: ServedApi) -> None:
-    answer = api.upload(some_alias(), self_signed("x.example"), **{MARK: "1"})
+    answer = api.ask("POST", "/v1/certificates", data={"alias": some_alias(), MARK: "1"}, files={"certificate": b"x"})
 
     (told,) = assert_problem(answer, 400, "field_unknown")["errors"]
     assert (told["field"], told["code"]) == (None, "field_unknown")

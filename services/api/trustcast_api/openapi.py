@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from trustcast_api import openapi_answers
+from trustcast_api import openapi_answers, openapi_parameters
 from trustcast_api.auth import guards, holding, holding_or_own_gateway
 from trustcast_api.principal import ADMINISTRATOR
 
@@ -25,6 +25,21 @@ _SCHEMES = {
     },
     "gateway": {"type": "http", "scheme": "bearer", "description": "The token of this gateway, or of one in there."},
 }
+_TAGS = [
+    {"name": name, "description": description}
+    for name, description in {
+        "certificates": "What the gateways trust: add, replace, rotate, delete, look. Every change is an operation.",
+        "operations": "What was asked for, how it was decided, and which gateways have it.",
+        "apis": "The published APIs, whose endpoints say in which environments a certificate belongs.",
+        "environments": "Groups of gateways that share one truststore.",
+        "gateways": "What listeners report of their gateways.",
+        "tenants": "Who owns APIs and certificates; the administrator's.",
+        "tokens": "Who else may speak; the administrator's.",
+        "audit": "Who did what, and who was refused; the administrator's.",
+        "health": "Whether the process lives, and whether it can accept requests; for everybody.",
+        "publisher": "The routes of WSO2's Publisher for endpoint certificates, for tools that know those.",
+    }.items()
+]
 _OWN_GATEWAY: dict[str, list[str]] = {"gateway": []}
 
 
@@ -35,7 +50,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     is needed it is empty.
     """
     if app.openapi_schema is None:
-        made = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        made = get_openapi(title=app.title, version=app.version, routes=app.routes, tags=_TAGS)
         made["components"]["securitySchemes"] = _SCHEMES
         made["components"]["schemas"]["Problem"] = openapi_answers.SCHEMA
         for route in iter_route_contexts(app.routes):
@@ -44,6 +59,7 @@ def document(app: FastAPI) -> dict[str, Any]:
                     operation = made["paths"][route.path_format][method.lower()]
                     operation["security"] = list(_alternatives(route.dependant))
                     openapi_answers.complete(operation["responses"])
+                    openapi_parameters.describe(operation)
         app.openapi_schema = made
     return app.openapi_schema
 

@@ -38,25 +38,43 @@ router = APIRouter(
 )
 
 
-@router.post("", status_code=201, response_model=Metadata, openapi_extra=documented(form.NEW))
+@router.post(
+    "",
+    summary="Add an endpoint certificate",
+    operation_id="addEndpointCertificate",
+    status_code=201,
+    response_model=Metadata,
+    openapi_extra=documented(form.NEW),
+)
 async def upload(request: Request, who: Adder, here: Here, idempotency_key: Key = None) -> Response:
     """Have a certificate trusted. The answer has the endpoint as it was sent, as theirs does; lists, in normal form."""
     return await changes.add(here, request, who=who, key=idempotency_key)
 
 
-@router.put("/{alias}", response_model=Metadata, openapi_extra=documented(form.REPLACEMENT))
+@router.put(
+    "/{alias}",
+    summary="Replace an endpoint certificate",
+    operation_id="replaceEndpointCertificate",
+    response_model=Metadata,
+    openapi_extra=documented(form.REPLACEMENT),
+)
 async def replace(alias: str, request: Request, who: Updater, here: Here, idempotency_key: Key = None) -> Response:
     """Have another certificate trusted in the place of one, for the same endpoint."""
     return await changes.replace(here, alias, request, who=who, key=idempotency_key)
 
 
-@router.delete("/{alias}", response_class=Response)
+@router.delete(
+    "/{alias}",
+    summary="Delete an endpoint certificate",
+    operation_id="deleteEndpointCertificate",
+    response_class=Response,
+)
 async def delete(alias: str, request: Request, who: Updater, here: Here, idempotency_key: Key = None) -> Response:
     """Have a certificate trusted no longer, whoever uses it."""
     return await changes.delete(here, alias, request, who=who, key=idempotency_key)
 
 
-@router.get("")
+@router.get("", summary="List endpoint certificates", operation_id="listEndpointCertificates")
 def look(
     who: Reader,
     here: Here,
@@ -71,19 +89,29 @@ def look(
     return Certificates.of(found, wanted.page(_PATH, total))
 
 
-@router.get("/{alias}")
+@router.get("/{alias}", summary="Describe an endpoint certificate", operation_id="getEndpointCertificate")
 def look_at(alias: str, who: Reader, here: Here) -> Information:
     """Tell what a certificate says of itself."""
     return Information.of(looks.get(here, who, alias), at=here.now())
 
 
-@router.get("/{alias}/content", response_class=Response, responses=DOWNLOAD)
+@router.get(
+    "/{alias}/content",
+    summary="Download an endpoint certificate",
+    operation_id="downloadEndpointCertificate",
+    response_class=Response,
+    responses=DOWNLOAD,
+)
 def download(alias: str, who: Reader, here: Here) -> Response:
     """Give the certificate in DER."""
     return looks.download(looks.get(here, who, alias))
 
 
-@router.get("/{alias}/usage")
+@router.get(
+    "/{alias}/usage",
+    summary="List the APIs that use an endpoint certificate",
+    operation_id="getEndpointCertificateUsage",
+)
 def usage(alias: str, who: Reader, here: Here, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> Usage:
     """List the APIs that need a certificate; none for an unknown alias."""
     users = looks.users(here, who, alias)

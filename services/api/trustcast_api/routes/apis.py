@@ -29,7 +29,7 @@ Writer = Annotated[Principal, Depends(holding_without_bounds(scopes.WRITE_APIS))
 Deleter = Annotated[Principal, Depends(holding_without_bounds(scopes.DELETE_APIS))]
 
 
-@router.post("", status_code=201, response_model=ApiBody)
+@router.post("", summary="Register an API", operation_id="registerApi", status_code=201, response_model=ApiBody)
 def register(body: ApiRequest, who: Writer, here: Here, idempotency_key: Key = None) -> Response:
     """Register an API."""
     answer = register_api(here.database, body.published(), who=who, idempotency_key=idempotency_key, at=here.now())
@@ -37,7 +37,7 @@ def register(body: ApiRequest, who: Writer, here: Here, idempotency_key: Key = N
     return response(answer)
 
 
-@router.get("")
+@router.get("", summary="List APIs", operation_id="listApis")
 def look(  # noqa: PLR0913, PLR0917 - each is a filter, and FastAPI names them
     who: Reader,
     here: Here,
@@ -56,14 +56,14 @@ def look(  # noqa: PLR0913, PLR0917 - each is a filter, and FastAPI names them
     return ApiPage(apis=[ApiBody.of(one) for one in found], total=total, limit=limit, offset=offset)
 
 
-@router.get("/{id}")
+@router.get("/{id}", summary="Describe an API", operation_id="getApi")
 def look_at(id: Name, who: Reader, here: Here) -> ApiBody:  # noqa: A002 - the name in the contract
     """Describe one API."""
     with here.database.reading() as transaction:
         return ApiBody.of(apis.get(transaction, who.tenant_id, id))
 
 
-@router.put("/{id}", response_model=ApiBody)
+@router.put("/{id}", summary="Change an API", operation_id="changeApi", response_model=ApiBody)
 def change(id: Name, body: ApiRequest, who: Writer, here: Here, idempotency_key: Key = None) -> Response:  # noqa: A002
     """Give an API other values; all of them, as at its registration."""
     answer = change_api(here.database, id, body.published(), who=who, idempotency_key=idempotency_key, at=here.now())
@@ -71,7 +71,7 @@ def change(id: Name, body: ApiRequest, who: Writer, here: Here, idempotency_key:
     return response(answer)
 
 
-@router.delete("/{id}", status_code=204)
+@router.delete("/{id}", summary="Remove an API", operation_id="removeApi", status_code=204)
 def remove(id: Name, who: Deleter, here: Here, idempotency_key: Key = None) -> Response:  # noqa: A002
     """Forget an API; its backends' certificates stay."""
     answer = remove_api(here.database, id, who=who, idempotency_key=idempotency_key, at=here.now())

@@ -18,7 +18,7 @@ from trustcast_api.schemas_of_audit import AuditPage
 router = APIRouter(prefix="/v1/audit", tags=["audit"], route_class=AskingFirst)
 
 
-@router.get("")
+@router.get("", summary="List audit events", operation_id="listAuditEvents")
 def look(
     _who: Annotated[Principal, Depends(holding(scopes.ADMINISTER))],
     here: Annotated[Context, Depends(context)],

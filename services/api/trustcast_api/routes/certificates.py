@@ -46,7 +46,14 @@ async def known(alias: Name) -> str:
 Alias = Annotated[str, Depends(known)]
 
 
-@router.post("", status_code=202, responses=ADDED, openapi_extra=form.documented(form.NEW))
+@router.post(
+    "",
+    summary="Add a certificate",
+    operation_id="addCertificate",
+    status_code=202,
+    responses=ADDED,
+    openapi_extra=form.documented(form.NEW),
+)
 async def upload(
     request: Request, who: Adder, here: Here, idempotency_key: Key = None, prefer: Prefer = ""
 ) -> Response:
@@ -55,7 +62,14 @@ async def upload(
     return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
 
 
-@router.put("/{alias}", status_code=202, responses=ACCEPTED, openapi_extra=form.documented(form.CONTENT))
+@router.put(
+    "/{alias}",
+    summary="Replace a certificate",
+    operation_id="replaceCertificate",
+    status_code=202,
+    responses=ACCEPTED,
+    openapi_extra=form.documented(form.CONTENT),
+)
 async def replace(
     alias: Alias,
     request: Request,
@@ -76,7 +90,9 @@ async def replace(
     return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
 
 
-@router.delete("/{alias}", status_code=202, responses=ACCEPTED)
+@router.delete(
+    "/{alias}", summary="Delete a certificate", operation_id="deleteCertificate", status_code=202, responses=ACCEPTED
+)
 async def delete(
     alias: Alias,
     who: Updater,
@@ -91,7 +107,7 @@ async def delete(
     return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
 
 
-@router.get("")
+@router.get("", summary="List certificates", operation_id="listCertificates")
 def look(  # noqa: PLR0913, PLR0917 - each is a filter, given by name
     who: Reader,
     here: Here,
@@ -116,7 +132,7 @@ def look(  # noqa: PLR0913, PLR0917 - each is a filter, given by name
     return CertificatePage(certificates=bodies, total=total, limit=limit, offset=offset)
 
 
-@router.get("/{alias}")
+@router.get("/{alias}", summary="Describe a certificate", operation_id="getCertificate")
 def look_at(alias: Alias, who: Reader, here: Here, response: Response) -> CertificateBody:
     """Describe one certificate. Its `ETag` serves in `If-Match`."""
     body = describe(here.database, who.tenant_id, alias, at=here.now())
@@ -124,7 +140,13 @@ def look_at(alias: Alias, who: Reader, here: Here, response: Response) -> Certif
     return body
 
 
-@router.get("/{alias}/content", response_class=Response, responses={200: {"content": _FILES}})
+@router.get(
+    "/{alias}/content",
+    summary="Download a certificate",
+    operation_id="downloadCertificate",
+    response_class=Response,
+    responses={200: {"content": _FILES}},
+)
 def download(
     alias: Alias,
     who: Reader,
@@ -138,7 +160,7 @@ def download(
     return Response(file.data, media_type=file.media_type, headers=headers)
 
 
-@router.get("/{alias}/usage")
+@router.get("/{alias}/usage", summary="Show who uses a certificate", operation_id="getCertificateUsage")
 def look_at_usage(alias: Alias, who: Reader, here: Here) -> UsageBody:
     """Tell which APIs one certificate serves, where it goes, and which gateways have it."""
     return UsageBody.of(usage(here.database, who.tenant_id, aliases.key(alias)))

@@ -43,21 +43,27 @@ Administrator = Annotated[Principal, Depends(holding(scopes.ADMINISTER))]
 OF_ITS_GATEWAYS = [Depends(holding_or_own_gateway(scopes.READ_TRUSTSTORES))]
 
 
-@router.get("")
+@router.get("", summary="List environments", operation_id="listEnvironments")
 def look(_who: Reader, here: Here) -> EnvironmentList:
     """List the environments by name, and how each stands."""
     with here.database.reading() as transaction:
         return EnvironmentList(environments=[EnvironmentBody.of(one) for one in environments.standings(transaction)])
 
 
-@router.get("/{name}")
+@router.get("/{name}", summary="Describe an environment", operation_id="getEnvironment")
 def look_at(name: Name, _who: Reader, here: Here) -> EnvironmentBody:
     """Describe one environment."""
     with here.database.reading() as transaction:
         return EnvironmentBody.of(environments.standing(transaction, name))
 
 
-@router.put("/{name}", responses={201: {"model": EnvironmentBody}}, response_model=EnvironmentBody)
+@router.put(
+    "/{name}",
+    summary="Create or edit an environment",
+    operation_id="putEnvironment",
+    responses={201: {"model": EnvironmentBody}},
+    response_model=EnvironmentBody,
+)
 def change(
     name: EnvironmentName, body: EnvironmentRequest, who: Administrator, here: Here, idempotency_key: Key = None
 ) -> Response:
@@ -77,7 +83,9 @@ def change(
     return response(answer)
 
 
-@router.get("/{name}/truststore", dependencies=OF_ITS_GATEWAYS)
+@router.get(
+    "/{name}/truststore", summary="Describe a truststore", operation_id="getTruststore", dependencies=OF_ITS_GATEWAYS
+)
 def truststore(name: Name, here: Here) -> TruststoreBody:
     """Describe the truststore of an environment and who has it."""
     with here.database.reading() as transaction:
@@ -86,7 +94,13 @@ def truststore(name: Name, here: Here) -> TruststoreBody:
         return TruststoreBody.of(status, entries, gateways.in_environment(transaction, name))
 
 
-@router.get("/{name}/changes", dependencies=OF_ITS_GATEWAYS, responses={200: {"model": ChangesBody}})
+@router.get(
+    "/{name}/changes",
+    summary="Follow the changes of a truststore",
+    operation_id="getTruststoreChanges",
+    dependencies=OF_ITS_GATEWAYS,
+    responses={200: {"model": ChangesBody}},
+)
 async def changes(
     name: Name,
     here: Here,
@@ -105,6 +119,8 @@ async def changes(
 @router.get(
     "/{name}/truststore.jks",
     dependencies=OF_ITS_GATEWAYS,
+    summary="Download a truststore as JKS",
+    operation_id="downloadTruststore",
     response_class=Response,
     responses={200: {"content": {_JKS: {"schema": {"type": "string", "contentMediaType": _JKS}}}}},
 )

@@ -21,7 +21,7 @@ from trustcast_api.schemas import ReportBody
 router = APIRouter(prefix="/v1/gateways", tags=["gateways"], route_class=AskingFirst)
 
 
-@router.post("/{name}/reports", status_code=204)
+@router.post("/{name}/reports", summary="Report as a gateway", operation_id="reportAsGateway", status_code=204)
 def report(
     body: ReportBody,
     gateway: Annotated[Principal, Depends(own_gateway)],

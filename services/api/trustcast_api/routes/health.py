@@ -19,13 +19,20 @@ def _says(status: str) -> dict[str, Any]:
     return {"content": {"application/json": {"example": {"status": status}}}}
 
 
-@router.get("/healthz", responses={200: _says("alive")})
+@router.get(
+    "/healthz", summary="Tell whether the process lives", operation_id="getHealth", responses={200: _says("alive")}
+)
 async def healthz() -> dict[str, str]:
     """Answer as long as the process can."""
     return {"status": "alive"}
 
 
-@router.get("/readyz", responses={200: _says("ready")})
+@router.get(
+    "/readyz",
+    summary="Tell whether requests can be accepted",
+    operation_id="getReadiness",
+    responses={200: _says("ready")},
+)
 def readyz(here: Annotated[Context, Depends(context)]) -> dict[str, str]:
     """Answer 200 when uploads can be accepted and passed on, else the problem that names what is missing."""
     try:

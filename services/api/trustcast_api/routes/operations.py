@@ -41,7 +41,7 @@ ADDED = ACCEPTED | {201: {"model": OperationBody, "description": "With `Prefer: 
 del ADDED[200]
 
 
-@router.get("")
+@router.get("", summary="List operations", operation_id="listOperations")
 def look(
     who: Reader,
     here: Here,
@@ -58,7 +58,7 @@ def look(
     return OperationPage(operations=bodies, total=found.total, limit=limit, offset=offset)
 
 
-@router.get("/{id}")
+@router.get("/{id}", summary="Describe an operation", operation_id="getOperation")
 def look_at(id: Name, who: Reader, here: Here) -> OperationBody:  # noqa: A002 - the name in the contract
     """Tell one operation's story."""
     return _body(here, who, id)

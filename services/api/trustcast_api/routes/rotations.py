@@ -16,7 +16,14 @@ from trustcast_api.schemas_of_certificates import RotationBody
 router = APIRouter(prefix="/v1/certificates/{alias}/rotation", tags=["certificates"], route_class=AskingFirst)
 
 
-@router.post("", status_code=202, responses=ADDED, openapi_extra=form.documented(form.CONTENT))
+@router.post(
+    "",
+    summary="Begin a rotation",
+    operation_id="beginRotation",
+    status_code=202,
+    responses=ADDED,
+    openapi_extra=form.documented(form.CONTENT),
+)
 async def begin(
     alias: Alias, request: Request, who: Updater, here: Here, idempotency_key: Key = None, prefer: Prefer = ""
 ) -> Response:
@@ -25,13 +32,13 @@ async def begin(
     return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
 
 
-@router.get("")
+@router.get("", summary="Describe a rotation", operation_id="getRotation")
 def look(alias: Alias, who: Reader, here: Here) -> RotationBody:
     """Describe a rotation that is under way, and which gateways have the next certificate."""
     return RotationBody.of(rotate.describe(here.database, who.tenant_id, alias), at=here.now())
 
 
-@router.post("/finish", status_code=202, responses=ACCEPTED)
+@router.post("/finish", summary="Finish a rotation", operation_id="finishRotation", status_code=202, responses=ACCEPTED)
 async def finish(
     alias: Alias,
     who: Updater,
@@ -48,7 +55,7 @@ async def finish(
     return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
 
 
-@router.post("/cancel", status_code=202, responses=ACCEPTED)
+@router.post("/cancel", summary="Cancel a rotation", operation_id="cancelRotation", status_code=202, responses=ACCEPTED)
 async def cancel(alias: Alias, who: Updater, here: Here, idempotency_key: Key = None, prefer: Prefer = "") -> Response:
     """Let the next certificate go; this one stays."""
     return await answer_with_operation(here, rotate.cancel(alias), who=who, key=idempotency_key, prefer=prefer)

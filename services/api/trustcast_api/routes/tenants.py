@@ -24,7 +24,7 @@ Administrator = Annotated[Principal, Depends(holding(scopes.ADMINISTER))]
 Id = Annotated[int, Path(ge=-(2**31), lt=2**31)]
 
 
-@router.get("")
+@router.get("", summary="List tenants", operation_id="listTenants")
 def look(
     _who: Administrator,
     here: Here,
@@ -37,14 +37,20 @@ def look(
     return TenantPage(tenants=[TenantBody.of(one) for one in found], total=total, limit=limit, offset=offset)
 
 
-@router.get("/{id}")
+@router.get("/{id}", summary="Describe a tenant", operation_id="getTenant")
 def look_at(id: Id, _who: Administrator, here: Here) -> TenantBody:  # noqa: A002 - the name in the contract
     """Describe one tenant."""
     with here.database.reading() as transaction:
         return TenantBody.of(tenants.get(transaction, id))
 
 
-@router.put("/{id}", responses={201: {"model": TenantBody}}, response_model=TenantBody)
+@router.put(
+    "/{id}",
+    summary="Create or edit a tenant",
+    operation_id="putTenant",
+    responses={201: {"model": TenantBody}},
+    response_model=TenantBody,
+)
 def change(id: Id, body: TenantRequest, who: Administrator, here: Here, idempotency_key: Key = None) -> Response:  # noqa: A002
     """Create a tenant (201) or edit it (200); `carbon.super` has the id -1234, others a positive one."""
     answer = change_tenant(

@@ -124,7 +124,7 @@ class TokenPage(BaseModel):
     offset: int
 
 
-@router.post("", status_code=201, response_model=TokenBody)
+@router.post("", summary="Make a token", operation_id="createToken", status_code=201, response_model=TokenBody)
 def create(body: NewTokenBody, who: Administrator, here: Here, idempotency_key: Key = None) -> Response:
     """Make a token whose text only the caller knows; its hash is what is sent."""
     at = here.now()
@@ -139,7 +139,7 @@ def create(body: NewTokenBody, who: Administrator, here: Here, idempotency_key: 
     return response(answer)
 
 
-@router.get("")
+@router.get("", summary="List tokens", operation_id="listTokens")
 def look(
     _who: Administrator,
     here: Here,
@@ -152,14 +152,14 @@ def look(
     return TokenPage(tokens=[TokenBody.of(*one) for one in found], total=total, limit=limit, offset=offset)
 
 
-@router.get("/{id}")
+@router.get("/{id}", summary="Describe a token", operation_id="getToken")
 def look_at(id: Name, _who: Administrator, here: Here) -> TokenBody:  # noqa: A002 - the name in the contract
     """Describe one token."""
     with here.database.reading() as transaction:
         return TokenBody.of(*tokens.get(transaction, id))
 
 
-@router.delete("/{id}", status_code=204)
+@router.delete("/{id}", summary="Revoke a token", operation_id="revokeToken", status_code=204)
 def revoke(id: Name, who: Administrator, here: Here, idempotency_key: Key = None) -> Response:  # noqa: A002
     """Take a token back, at once; it stays on record."""
     at = here.now()
