@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from tests.pipeline import Pipeline
 from tests.served_api import add_environment
+from trustcast.domain.errors import Rejected
 from trustcast.storage import gateways, operations, truststores
 from trustcast.storage.gateways import Enrolled, Phase, Report
 from trustcast.storage.session import Database
@@ -220,3 +221,36 @@ def test_reports_that_come_at_once_converge_all_the_same(pipeline: Pipeline) -> 
             list(pool.map(lambda name, at=generation: pipeline.report(name, at), ("g1", "g2", "g3")))
 
         assert pipeline.operation(operation).converged_at is not None
+
+
+def test_gateway_that_moved_has_told_nothing_there_yet(pipeline: Pipeline) -> None:
+    pipeline.enrol("g1", "g2", "g3")
+    pipeline.environment("other", "hybrid")
+    pipeline.run()
+    pipeline.report("g1", 2)
+
+    pipeline.enrol("g1", environment="other")
+
+    assert standing_in(pipeline, "other") == (0, None, None)
+    operation = pipeline.add("c")
+    pipeline.run()
+    assert pipeline.operation(operation).converged_at is None
+
+
+def test_late_report_from_where_a_gateway_was_is_refused(pipeline: Pipeline) -> None:
+    """Another process of the api may take the gateway for one of its old environment, for a moment."""
+    pipeline.environment("other", "hybrid")
+    pipeline.run()
+    pipeline.enrol("g1", environment="other")
+
+    with pytest.raises(Rejected, match="another environment"):
+        pipeline.report("g1", 2)
+
+    assert standing_in(pipeline, "other") == (0, None, None)
+    assert history(pipeline) == 0
+
+
+def standing_in(pipeline: Pipeline, environment: str) -> tuple[int, str | None, object]:
+    with pipeline.database.reading() as transaction:
+        [one] = gateways.in_environment(transaction, environment)
+    return one.generation, one.phase, one.reported_at

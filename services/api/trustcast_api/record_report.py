@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trustcast.domain.errors import Rejected
 from trustcast.storage import gateways, idempotency, operations, truststores
 from trustcast.storage.gateways import Phase, Report
 
@@ -22,7 +23,10 @@ def record_report(
     at: datetime,
     use: idempotency.Use | None = None,
 ) -> None:
-    """Keep the report, once for each `use` of an Idempotency-Key. Raises `KeyReusedError`, `Unavailable`.
+    """Keep the report, once for each `use` of an Idempotency-Key.
+
+    Raises `Rejected("environment_wrong")` for an environment that the gateway is not in (any more): what it tells of
+    another's generations says nothing about this one's. Raises `KeyReusedError`, `Unavailable`.
 
     A digest that was never signed for the generation is no success, whatever the gateway calls it.
     """
@@ -31,6 +35,8 @@ def record_report(
         gateways.take_turns(transaction)
         if use is not None and idempotency.take(transaction, use, at=at) is not None:
             return
+        if gateways.environment_of(transaction, gateway) != environment:
+            raise Rejected("environment_wrong", "This gateway belongs to another environment.", field="environment")
         signed = truststores.digest_of(transaction, environment, report.generation)
         if report.phase is not Phase.FAILED and (signed is None or report.entries_sha256 != signed):
             detail = "The entries read back on the gateway are not those that were signed for this generation."

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from trustcast.storage.tables import environment, gateway, gateway_report, operation_generation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection
@@ -103,6 +103,19 @@ def enrolled(transaction: Connection) -> list[Enrolled]:
     of = gateway.c
     rows = transaction.execute(select(of.name, of.environment, of.token_sha256).where(of.token_sha256.is_not(None)))
     return [Enrolled(*row) for row in rows]
+
+
+def holding(transaction: Connection, hashes: Collection[str]) -> list[Enrolled]:
+    """Return the gateways whose tokens have these hashes."""
+    of = gateway.c
+    rows = transaction.execute(select(of.name, of.environment, of.token_sha256).where(of.token_sha256.in_(hashes)))
+    return [Enrolled(*row) for row in rows]
+
+
+def environment_of(transaction: Connection, name: str) -> str:
+    """Return the environment that the gateway is in, or was in when it retired."""
+    environment: str = transaction.execute(select(gateway.c.environment).where(gateway.c.name == name)).scalar_one()
+    return environment
 
 
 def in_environment(transaction: Connection, environment: str) -> list[GatewayStatus]:

@@ -79,6 +79,7 @@ def change(
     )
     if answer.status == HTTPStatus.CREATED:
         enrol_what_waits(here.database, here.settings.gateways_file)
+        here.tokens.look_again()
     here.drainer.wake()
     return response(answer)
 
@@ -118,9 +119,9 @@ async def changes(
 
 @router.get(
     "/{name}/truststore.jks",
-    dependencies=OF_ITS_GATEWAYS,
     summary="Download a truststore as JKS",
     operation_id="downloadTruststore",
+    dependencies=OF_ITS_GATEWAYS,
     response_class=Response,
     responses={200: {"content": {_JKS: {"schema": {"type": "string", "contentMediaType": _JKS}}}}},
 )

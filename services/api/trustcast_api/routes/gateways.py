@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from trustcast.domain import pem
-from trustcast.domain.errors import Rejected
 from trustcast.storage.gateways import Report
 from trustcast_api.app_context import Context, context
 from trustcast_api.asking_first import AskingFirst
@@ -29,8 +28,6 @@ def report(
     idempotency_key: Key = None,
 ) -> None:
     """Take a report."""
-    if body.environment != gateway.environment:
-        raise Rejected("environment_wrong", "This gateway belongs to another environment.", field="environment")
     pem.refuse_private_key((body.detail or "").encode(), "detail")
     told = Report(
         generation=body.generation,
@@ -43,7 +40,7 @@ def report(
         here.database,
         told,
         gateway=gateway.gateway or "",
-        environment=gateway.environment or "",
+        environment=body.environment,
         at=here.now(),
         use=use_of(gateway, idempotency_key, "report", body.model_dump(mode="json")),
     )
