@@ -311,6 +311,26 @@ def test_report_and_request_for_what_is_installed_see_each_other(postgres_url: s
     close(pool_of)
 
 
+def test_request_converges_when_the_last_gateway_retires_while_it_is_applied(postgres_url: str) -> None:
+    """Either the retirement sees the request, or applying sees that nobody is left to wait for."""
+    first, second = pool_of = workers(postgres_url, 2)
+    first.enrol("g1")
+    operation = first.add("web")
+    first.validate()
+    second.later(seconds=1)
+
+    with ThreadPoolExecutor(1) as pool, first.database.writing() as transaction:
+        gateways.take_turns(transaction)
+        gateways.enrol(transaction, [], at=first.at)
+        late = pool.submit(second.apply)
+        wait_for_blocked(first.database, 1, unless=late)
+        transaction.commit()
+
+    assert [one.id for one in late.result().done] == [operation]
+    assert first.operation(operation).converged_at is not None
+    close(pool_of)
+
+
 def test_environment_that_comes_while_a_worker_waits_gets_its_share(postgres_url: str) -> None:
     first, second = pool_of = workers(postgres_url, 2)
     waiting = first.add("web")

@@ -300,6 +300,20 @@ def test_certificate_whose_successor_is_on_its_way_is_not_removed(pipeline: Pipe
     assert removals(pipeline) == []
 
 
+def test_certificate_that_is_being_rotated_is_not_removed(pipeline: Pipeline) -> None:
+    trusted(pipeline, 5)
+    removing(pipeline.database)
+    pipeline.rotate("Web", made(60))
+    pipeline.run()
+    pipeline.later(days=6)
+    assert removals(pipeline) == []
+
+    pipeline.cancel("Web")
+    pipeline.run()
+
+    assert removals(pipeline) == ["Web"]
+
+
 def test_removal_is_for_the_expired_certificate_and_not_for_one_that_took_its_place(pipeline: Pipeline) -> None:
     one = trusted(pipeline, 5)
     removing(pipeline.database)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import event, insert
 
-from tests.certificates import self_signed
+from tests.certificates import rsa_key, self_signed
 from tests.contract.test_apply_changes import fates
 from tests.contract.test_replace import hold_back
 from tests.pipeline import Pipeline
@@ -96,6 +96,20 @@ def test_replace_does_not_free_its_certificate_for_who_came_before(database: Dat
     assert fates_at_last(pipeline, ids) == ["certificate_exists", "applied"]
 
 
+@pytest.mark.parametrize("kind", ["delete", "replace"])
+def test_nothing_overtakes_what_makes_room_for_it(database: Database, kind: str) -> None:
+    pipeline = Pipeline(database)
+    made = self_signed("old.example")
+    pipeline.add("old", made=made)
+    pipeline.run()
+    ids = [pipeline.delete("old") if kind == "delete" else pipeline.replace("old")]
+    hold_back(pipeline)
+    ids.append(pipeline.add("new", made=made))
+
+    assert waiting(pipeline, ids) == set(ids)
+    assert fates_at_last(pipeline, ids) == ["applied", "applied"]
+
+
 def test_same_certificate_waits_for_who_asked_first(pipeline: Pipeline) -> None:
     made = self_signed("x.example")
     ids = [pipeline.add("slow", "https://slow.example:443", made)]
@@ -131,6 +145,21 @@ def test_rotation_waits_for_the_certificate_that_it_rotates(pipeline: Pipeline) 
 
     assert waiting(pipeline, ids) == set(ids)
     assert fates_at_last(pipeline, ids) == ["applied", "applied"]
+
+
+def test_certificate_does_not_come_before_the_rotation_that_missed_it(pipeline: Pipeline) -> None:
+    """The one that was to be rotated is refused; the next of this alias is not the one that was meant."""
+    ids = [pipeline.add("x", SHARED, self_signed("x.example", key=rsa_key(1024)))]
+    hold_back(pipeline)
+    ids.append(pipeline.rotate("x"))
+    pipeline.later(seconds=6)
+    hold_back(pipeline)
+    pipeline.later(seconds=6)
+    pipeline.validate()
+    ids.append(pipeline.add("x"))
+
+    assert waiting(pipeline, ids) == set(ids[1:])
+    assert fates_at_last(pipeline, ids) == ["key_size", "certificate_not_found", "applied"]
 
 
 def test_add_of_something_else_waits_for_nobody(pipeline: Pipeline) -> None:

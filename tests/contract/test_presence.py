@@ -8,8 +8,9 @@ from tests.certificates import self_signed
 from tests.pipeline import ADMIN, Pipeline
 from trustcast.domain.errors import Conflict
 from trustcast.storage import certificates, gateways, presence
-from trustcast.storage.gateways import Enrolled, Phase
+from trustcast.storage.gateways import Enrolled, Phase, Report
 from trustcast.storage.session import Database
+from trustcast_api.record_report import record_report
 
 
 @pytest.fixture
@@ -116,3 +117,28 @@ def test_environment_that_is_not_there_yet_has_it_nowhere(pipeline: Pipeline) ->
     enrol_everywhere(pipeline)
 
     assert having(pipeline) == {"g1": True, "g2": False, "s1": False}
+
+
+def test_certificate_that_was_taken_out_is_nowhere_until_it_is_put_back(pipeline: Pipeline) -> None:
+    """Routed away and back: no gateway there has it before the next generation."""
+    pipeline.add("other")
+    pipeline.environment("sandboxes", "sandbox")
+    pipeline.run()
+    enrol_everywhere(pipeline)
+    shop = pipeline.api("shop", production="https://web.example/v1")
+    pipeline.run()
+    pipeline.remove_api(shop)
+    report_from(pipeline, "sandboxes", "s1")
+
+    before = having(pipeline)["s1"]
+    pipeline.run()
+    report_from(pipeline, "sandboxes", "s1")
+
+    assert (before, having(pipeline)["s1"]) == (False, True)
+
+
+def report_from(pipeline: Pipeline, environment: str, gateway: str) -> None:
+    """Report as a gateway that is up to date."""
+    now = pipeline.status(environment)
+    told = Report(generation=now.generation, entries_sha256=now.entries_sha256, phase=Phase.INSTALLED)
+    record_report(pipeline.database, told, gateway=gateway, environment=environment, at=pipeline.at)
