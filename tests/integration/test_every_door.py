@@ -80,7 +80,7 @@ def _filled(path: str, things: dict[str, str]) -> str:
     alias = things["rotated"] if "/rotation" in path else things["alias"]
     kind = next((kind for kind in ("operations", "apis", "tenants", "tokens") if f"/{kind}/" in path), "")
     name = things["gateway"] if "/gateways/" in path else things["environment"]
-    return path.format(alias=alias, name=name, version="v4", id=things.get(kind, ""))
+    return path.format(alias=alias, name=name, version=things.get("version", "v4"), id=things.get(kind, ""))
 
 
 MADE = self_signed("new.example")
@@ -217,6 +217,11 @@ NOTHING = {
     "environment": "default",
     "gateway": "g1",
 }
+# What no alias and no version of WSO2's routes can be, and what no name at all.
+IMPOSSIBLE = [
+    NOTHING | {"alias": "caf%C3%A9", "rotated": "caf%C3%A9", "version": "v9"},
+    NOTHING | {"alias": "%00", "rotated": "-----BEGIN%20PRIVATE%20KEY-----"},
+]
 
 
 def _opens(told: dict[str, Any], operation: Operation, caller: Caller) -> bool:
@@ -266,7 +271,7 @@ def test_who_is_nobody_is_asked_for_a_token_whatever_they_name(doors: Doors) -> 
         _named(operation, caller, answer)
         for operation, told in doors.operations()
         for caller in nobodies
-        for things in (doors.things[SUPER_TENANT], NOTHING)
+        for things in (doors.things[SUPER_TENANT], NOTHING, *IMPOSSIBLE)
         if told["security"] and (answer := doors.ask(operation, caller, things)).status_code != 401
     ]
 
@@ -279,7 +284,7 @@ def test_who_lacks_the_scope_is_refused_whatever_they_name(doors: Doors) -> None
         _named(operation, caller, answer)
         for operation, told in doors.operations()
         for caller in doors.callers
-        for things in (*doors.things.values(), NOTHING)
+        for things in (*doors.things.values(), NOTHING, *IMPOSSIBLE)
         if told["security"]
         and (caller.scope or caller.gateway)
         and not _opens(told, operation, caller)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from trustcast.domain.errors import NotFound
 from trustcast_api import scopes
+from trustcast_api.app_context import Context
 from trustcast_api.auth import holding
 from trustcast_api.principal import Principal
 from trustcast_api.publisher import changes, errors, form, looks
@@ -25,15 +26,20 @@ Adder = Annotated[Principal, Depends(holding(scopes.ADD_CERTIFICATES))]
 Updater = Annotated[Principal, Depends(holding(scopes.UPDATE_CERTIFICATES))]
 
 
-async def _known_version(version: Annotated[str, Path(json_schema_extra={"enum": list(_VERSIONS)})]) -> None:
+async def _of_known_version(
+    here: Here, version: Annotated[str, Path(json_schema_extra={"enum": list(_VERSIONS)})]
+) -> Context:
     if version not in _VERSIONS:
         raise NotFound("not_found", "There is nothing at this address.")
+    return here
+
+
+There = Annotated[Context, Depends(_of_known_version)]  # after who is asking
 
 
 router = APIRouter(
     prefix=f"{errors.ROOT}/{{version}}{_PATH}",
     tags=["publisher"],
-    dependencies=[Depends(_known_version)],
     responses=ERRORS,
 )
 
@@ -46,7 +52,7 @@ router = APIRouter(
     response_model=Metadata,
     openapi_extra=documented(form.NEW),
 )
-async def upload(request: Request, who: Adder, here: Here, idempotency_key: Key = None) -> Response:
+async def upload(request: Request, who: Adder, here: There, idempotency_key: Key = None) -> Response:
     """Have a certificate trusted. The answer has the endpoint as it was sent, as theirs does; lists, in normal form."""
     return await changes.add(here, request, who=who, key=idempotency_key)
 
@@ -58,7 +64,7 @@ async def upload(request: Request, who: Adder, here: Here, idempotency_key: Key 
     response_model=Metadata,
     openapi_extra=documented(form.REPLACEMENT),
 )
-async def replace(alias: str, request: Request, who: Updater, here: Here, idempotency_key: Key = None) -> Response:
+async def replace(alias: str, request: Request, who: Updater, here: There, idempotency_key: Key = None) -> Response:
     """Have another certificate trusted in the place of one, for the same endpoint."""
     return await changes.replace(here, alias, request, who=who, key=idempotency_key)
 
@@ -69,7 +75,7 @@ async def replace(alias: str, request: Request, who: Updater, here: Here, idempo
     operation_id="deleteEndpointCertificate",
     response_class=Response,
 )
-async def delete(alias: str, request: Request, who: Updater, here: Here, idempotency_key: Key = None) -> Response:
+async def delete(alias: str, request: Request, who: Updater, here: There, idempotency_key: Key = None) -> Response:
     """Have a certificate trusted no longer, whoever uses it."""
     return await changes.delete(here, alias, request, who=who, key=idempotency_key)
 
@@ -77,7 +83,7 @@ async def delete(alias: str, request: Request, who: Updater, here: Here, idempot
 @router.get("", summary="List endpoint certificates", operation_id="listEndpointCertificates")
 def look(
     who: Reader,
-    here: Here,
+    here: There,
     limit: Limit = DEFAULT_LIMIT,
     offset: Offset = 0,
     alias: str | None = None,
@@ -90,7 +96,7 @@ def look(
 
 
 @router.get("/{alias}", summary="Describe an endpoint certificate", operation_id="getEndpointCertificate")
-def look_at(alias: str, who: Reader, here: Here) -> Information:
+def look_at(alias: str, who: Reader, here: There) -> Information:
     """Tell what a certificate says of itself."""
     return Information.of(looks.get(here, who, alias), at=here.now())
 
@@ -102,7 +108,7 @@ def look_at(alias: str, who: Reader, here: Here) -> Information:
     response_class=Response,
     responses=DOWNLOAD,
 )
-def download(alias: str, who: Reader, here: Here) -> Response:
+def download(alias: str, who: Reader, here: There) -> Response:
     """Give the certificate in DER."""
     return looks.download(looks.get(here, who, alias))
 
@@ -112,7 +118,7 @@ def download(alias: str, who: Reader, here: Here) -> Response:
     summary="List the APIs that use an endpoint certificate",
     operation_id="getEndpointCertificateUsage",
 )
-def usage(alias: str, who: Reader, here: Here, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> Usage:
+def usage(alias: str, who: Reader, here: There, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> Usage:
     """List the APIs that need a certificate; none for an unknown alias."""
     users = looks.users(here, who, alias)
     page = Page(path=f"{_PATH}/{alias}/usage", limit=limit, offset=offset, total=len(users))

@@ -43,7 +43,7 @@ async def known(alias: Name) -> str:
     return alias
 
 
-Alias = Annotated[str, Depends(known)]
+Alias = Annotated[str, Depends(known)]  # after who is asking: nobody else is told what is no alias
 
 
 @router.post(
@@ -71,9 +71,9 @@ async def upload(
     openapi_extra=form.documented(form.CONTENT),
 )
 async def replace(
+    who: Updater,
     alias: Alias,
     request: Request,
-    who: Updater,
     here: Here,
     force: Force = False,  # noqa: FBT002 - the name in the contract
     if_match: IfMatch = None,
@@ -94,8 +94,8 @@ async def replace(
     "/{alias}", summary="Delete a certificate", operation_id="deleteCertificate", status_code=202, responses=ACCEPTED
 )
 async def delete(
-    alias: Alias,
     who: Updater,
+    alias: Alias,
     here: Here,
     force: Force = False,  # noqa: FBT002 - the name in the contract
     if_match: IfMatch = None,
@@ -133,7 +133,7 @@ def look(  # noqa: PLR0913, PLR0917 - each is a filter, given by name
 
 
 @router.get("/{alias}", summary="Describe a certificate", operation_id="getCertificate")
-def look_at(alias: Alias, who: Reader, here: Here, response: Response) -> CertificateBody:
+def look_at(who: Reader, alias: Alias, here: Here, response: Response) -> CertificateBody:
     """Describe one certificate. Its `ETag` serves in `If-Match`."""
     body = describe(here.database, who.tenant_id, alias, at=here.now())
     response.headers["ETag"] = etags.of(body.fingerprint_sha256)
@@ -148,8 +148,8 @@ def look_at(alias: Alias, who: Reader, here: Here, response: Response) -> Certif
     responses={200: {"content": _FILES}},
 )
 def download(
-    alias: Alias,
     who: Reader,
+    alias: Alias,
     here: Here,
     format: Form | None = None,  # noqa: A002 - the name in the contract
     accept: Annotated[str, Header(max_length=1000)] = "*/*",
@@ -161,6 +161,6 @@ def download(
 
 
 @router.get("/{alias}/usage", summary="Show who uses a certificate", operation_id="getCertificateUsage")
-def look_at_usage(alias: Alias, who: Reader, here: Here) -> UsageBody:
+def look_at_usage(who: Reader, alias: Alias, here: Here) -> UsageBody:
     """Tell which APIs one certificate serves, where it goes, and which gateways have it."""
     return UsageBody.of(usage(here.database, who.tenant_id, aliases.key(alias)))

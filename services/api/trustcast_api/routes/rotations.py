@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1/certificates/{alias}/rotation", tags=["certificat
     openapi_extra=form.documented(form.CONTENT),
 )
 async def begin(
-    alias: Alias, request: Request, who: Updater, here: Here, idempotency_key: Key = None, prefer: Prefer = ""
+    who: Updater, alias: Alias, request: Request, here: Here, idempotency_key: Key = None, prefer: Prefer = ""
 ) -> Response:
     """Ask for the next certificate to be trusted beside this one, under the alias `{alias}.next`."""
     wanted = read_rotation(alias, await form.read(request, form.CONTENT))
@@ -33,15 +33,15 @@ async def begin(
 
 
 @router.get("", summary="Describe a rotation", operation_id="getRotation")
-def look(alias: Alias, who: Reader, here: Here) -> RotationBody:
+def look(who: Reader, alias: Alias, here: Here) -> RotationBody:
     """Describe a rotation that is under way, and which gateways have the next certificate."""
     return RotationBody.of(rotate.describe(here.database, who.tenant_id, alias), at=here.now())
 
 
 @router.post("/finish", summary="Finish a rotation", operation_id="finishRotation", status_code=202, responses=ACCEPTED)
 async def finish(
-    alias: Alias,
     who: Updater,
+    alias: Alias,
     here: Here,
     force: Force = False,  # noqa: FBT002 - the name in the contract
     idempotency_key: Key = None,
@@ -56,6 +56,6 @@ async def finish(
 
 
 @router.post("/cancel", summary="Cancel a rotation", operation_id="cancelRotation", status_code=202, responses=ACCEPTED)
-async def cancel(alias: Alias, who: Updater, here: Here, idempotency_key: Key = None, prefer: Prefer = "") -> Response:
+async def cancel(who: Updater, alias: Alias, here: Here, idempotency_key: Key = None, prefer: Prefer = "") -> Response:
     """Let the next certificate go; this one stays."""
     return await answer_with_operation(here, rotate.cancel(alias), who=who, key=idempotency_key, prefer=prefer)
