@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 
 from trustcast.domain.errors import Rejected, RejectedMany
 from trustcast_api.auth import guards, holding, principal
+from trustcast_api.search_body import search_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -37,6 +38,8 @@ class AskingFirst(APIRoute):
                     await (guard(who) if isinstance(guard, holding) else guard(request.path_params["name"], who))
             if unknown:
                 raise _unknown(known, len(unknown))
+            if self.body_field is not None:
+                await search_body(request)
             return await handle(request)
 
         return guarded

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import BaseModel
 
+from trustcast_api.schemas import NAME, PROSE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -20,8 +22,8 @@ FieldError = dict[str, str | None]
 
 # What a pattern of ours asks for. A test holds this against every pattern of the document.
 RULES: Final = {
-    r"^[^\x00-\x1f\x7f]{1,255}$": "Send 1 to 255 characters without control characters.",
-    r"^[^\x00]*$": "Send a text without the character NUL.",
+    NAME: "Send 1 to 255 characters, without control characters and marks that turn the direction of writing.",
+    PROSE: "Send a text without NUL, and without marks that steer a terminal or turn the direction of writing.",
     r"^[0-9a-f]{64}$": "Send a SHA-256: 64 hexadecimal digits in lower case.",
     r"^[a-z0-9_]{1,64}$": "Send 1 to 64 characters: lower-case letters of ASCII, digits and underscores.",
     r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,254}$": (

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from trustcast.domain import pem, private_key
 from trustcast.domain.errors import (
     Conflict,
     NotFound,
@@ -165,11 +166,21 @@ def _of_http(request: Request, error: Exception) -> JSONResponse:
 def _of_validation(request: Request, error: Exception) -> JSONResponse:
     """Name the fields; FastAPI's own answer would echo the input."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - by registration
+    if (key := _private_key(error)) is not None:
+        return _ours(request, key)
     errors = field_errors(request, error)
     detail = "Some fields are wrong; each is named under errors."
     if len(errors) == 1 and errors[0]["field"] is None:
         detail = str(errors[0]["detail"])
     return answer(problem(HTTPStatus.BAD_REQUEST, "invalid_request", detail, errors))
+
+
+def _private_key(error: RequestValidationError) -> Rejected | None:
+    """Return the refusal of a parameter that is wrong because it is a private key; bodies are searched before."""
+    for one in error.errors():
+        if isinstance(one["input"], str) and private_key.found_in(one["input"].encode(errors="surrogatepass")):
+            return Rejected("private_key", pem.REASONS["private_key"], field=str(one["loc"][-1]))
+    return None
 
 
 def _unexpected(_request: Request, error: Exception) -> JSONResponse:

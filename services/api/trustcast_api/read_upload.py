@@ -86,6 +86,7 @@ def _given(value: T | None) -> T:
 
 
 def _flag(text: str | None) -> bool:
+    pem.refuse_private_key((text or "").encode())
     if text not in (None, "true", "false"):
         raise Rejected("field_invalid", "Send `true` or `false`, or leave the field out.")
     return text == "true"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
+from trustcast.domain import pem
 from trustcast.storage.gateways import Phase
 
 if TYPE_CHECKING:
@@ -31,9 +32,18 @@ def _in_utc(at: datetime) -> datetime:
         raise ValueError("there is no such time in UTC") from None
 
 
-# PostgreSQL stores no NUL, and no name of ours has a control character.
-Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
-Prose = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=1000)]
+def without_key(text: str) -> str:
+    """Return the text, which is going to be kept. Raises `Rejected("private_key")`."""
+    pem.refuse_private_key(text.encode())
+    return text
+
+
+# PostgreSQL stores no NUL. No name of ours has a control character, nor one that turns the direction of writing: what
+# steers a terminal or makes one name look like another.
+_NO_TEXT = r"\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069"
+NAME, PROSE = rf"^[^\x00-\x1f{_NO_TEXT}]{{1,255}}$", rf"^[^\x00{_NO_TEXT}]*$"
+Name = Annotated[str, StringConstraints(pattern=NAME), AfterValidator(without_key)]
+Prose = Annotated[str, StringConstraints(pattern=PROSE, max_length=1000), AfterValidator(without_key)]
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
 Time = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str)]
 

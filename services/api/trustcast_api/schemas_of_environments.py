@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 from trustcast.domain.environment import EnvironmentType
 from trustcast.storage.tenants import OnExpiry
-from trustcast_api.schemas import Prose
+from trustcast_api.schemas import Prose, without_key
 
 if TYPE_CHECKING:
     from trustcast.storage.environments import Standing
     from trustcast.storage.tenants import Tenant
 
 # Spaces are in WSO2's own names: `Production and Sandbox`.
-EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,254}$")]
+EnvironmentName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,254}$"), AfterValidator(without_key)
+]
 _LABEL = "[a-z0-9]([a-z0-9_-]*[a-z0-9])?"
 Domain = Annotated[str, StringConstraints(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=255)]
 

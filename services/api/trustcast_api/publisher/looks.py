@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fastapi.responses import Response
 
 from trustcast.domain import alias as aliases
+from trustcast.domain import pem
 from trustcast.domain.endpoint import Endpoint, sought
 from trustcast.domain.errors import NotFound, Rejected
 from trustcast.storage import certificates, uses
@@ -57,7 +58,11 @@ def get(here: Context, who: Principal, alias: str) -> TrustedCertificate:
 
 
 def known(alias: str) -> str:
-    """Return the alias. Raises `NotFound("certificate_not_found")` for what can be none: theirs know no other error."""
+    """Return the alias. Raises `NotFound("certificate_not_found")` for what can be none: theirs know no other error.
+
+    A private key is none, and is said to be one: `Rejected("private_key")`.
+    """
+    pem.refuse_private_key(alias.encode(), "alias")
     try:
         return aliases.checked(alias)
     except Rejected:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
+from trustcast.domain import pem
 from trustcast.domain.errors import Rejected, RejectedMany
 from trustcast_api.problems import UnsupportedMediaError
 from trustcast_api.read_upload import Upload
@@ -61,12 +63,17 @@ async def _given(request: Request, fields: Sequence[str]) -> dict[str, Any]:
     async with request.form(max_files=len(NEW), max_fields=len(NEW)) as form:
         for name, value in form.multi_items():
             if name not in fields:
+                await run_in_threadpool(pem.refuse_private_key, await _bytes(value))
                 unknown = Rejected("field_unknown", f"There are the fields {_named(fields)}, no others.")
                 raise RejectedMany((unknown,))
             if name in given:
                 raise Rejected("field_repeated", "Send this field once.", field=name)
             given[name] = await value.read() if isinstance(value, UploadFile) else value
     return given
+
+
+async def _bytes(value: UploadFile | str) -> bytes:
+    return await value.read() if isinstance(value, UploadFile) else value.encode()
 
 
 def _named(fields: Sequence[str]) -> str:
