@@ -13,6 +13,7 @@ import trustcast_api.settings
 import trustcast_gateway.settings
 import trustcast_worker.settings
 from trustcast.settings import Settings
+from trustcast.storage import tables
 
 DOCS = Path(__file__).parents[2] / "docs"
 PROCESSES: dict[str, type[Settings]] = {
@@ -47,6 +48,12 @@ def test_every_setting_is_documented_with_its_default(process: str) -> None:
     assert {name: default for name, default in documented.items() if name not in EITHER} == {
         name: default for name, default in fields.items() if name not in EITHER
     }
+
+
+def test_every_table_is_in_the_architecture() -> None:
+    said = set(re.findall(r"`(\w+)`", (DOCS / "architecture.md").read_text()))
+
+    assert tables.metadata.tables.keys() - said == set()
 
 
 @pytest.mark.parametrize("paper", PAPERS)
