@@ -11,6 +11,7 @@ from trustcast.domain.errors import NotFound
 from trustcast.storage.tables import gateway, tenant, token
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -64,10 +65,11 @@ def page(transaction: Connection, *, limit: int, offset: int) -> tuple[list[tupl
     return [(_token(row), row.domain) for row in transaction.execute(newest_first.limit(limit).offset(offset))], total
 
 
-def good(transaction: Connection, *, at: datetime) -> list[Token]:
-    """Return the tokens that are neither revoked nor expired."""
+def good(transaction: Connection, hashes: Collection[str], *, at: datetime) -> list[Token]:
+    """Return the tokens with these hashes that are neither revoked nor expired."""
     of = token.c
-    rows = transaction.execute(select(*_COLUMNS).where(of.revoked_at.is_(None), of.expires_at > at))
+    wanted = of.token_sha256.in_(hashes), of.revoked_at.is_(None), of.expires_at > at
+    rows = transaction.execute(select(*_COLUMNS).where(*wanted))
     return [_token(row) for row in rows]
 
 
