@@ -13,7 +13,7 @@ from trustcast_cli.__main__ import app
 
 ROOT = Path(__file__).parents[2]
 PAPERS = ["README.md", "CONTRIBUTING.md"]
-OURS = ["README.md", "docs/architecture.md"]
+OURS = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 
 
