@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from tests.openid_provider import AUDIENCE, ISSUER, Signer, jwks
 from tests.pipeline import ADMIN as ADMINISTRATOR
@@ -351,3 +351,65 @@ def test_subject_that_is_named_like_somebody_else_is_not_them(database: Database
     found = [asyncio.run(known_at(database, AT, trusted).owner(signer.token(sub=name))) for name in names]
 
     assert [one and one.name for one in found] == [f"oidc:{name}" for name in names]
+
+
+@pytest.fixture
+def questions(database: Database) -> Iterator[list[Any]]:
+    """The parameters of each SELECT."""
+    asked: list[Any] = []
+
+    def keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith("SELECT") and "token.token_sha256" in statement:
+            asked.append(parameters)
+
+    event.listen(database.engine, "before_cursor_execute", keep)
+    yield asked
+    event.remove(database.engine, "before_cursor_execute", keep)
+
+
+def test_database_is_asked_for_the_tokens_that_are_shown_and_no_others(
+    database: Database, questions: list[Any]
+) -> None:
+    for number in range(3):
+        create(database, asked(f"tc_{number}"))
+    questions.clear()
+
+    async def story() -> list[bool]:
+        known = known_at(database, AT)
+        return [await known.owner(text) is not None for text in ("tc_1", "tc_1", "guess", "guess")]
+
+    assert asyncio.run(story()) == [True, True, False, False]
+    assert len(questions) == 2
+    assert digest("tc_1") in str(questions[0])
+    assert digest("tc_2") not in str(questions)
+
+
+def test_many_who_guess_at_once_keep_one_connection_busy(database: Database, questions: list[Any]) -> None:
+    create(database, asked())
+    questions.clear()
+
+    async def story() -> list[bool]:
+        known = known_at(database, AT)
+        found = await asyncio.gather(*(known.owner(text) for text in [*(f"g{n}" for n in range(300)), "tc_secret"]))
+        return [one is not None for one in found]
+
+    assert asyncio.run(story()) == [*([False] * 300), True]
+    assert len(questions) == 2  # the first one's, and all the others'
+
+
+def test_guesses_push_out_guesses_alone(
+    database: Database, questions: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trustcast_api.tokens._MOST_KEPT", 10)
+    create(database, asked())
+
+    async def story() -> None:
+        known = known_at(database, AT)
+        await known.owner("tc_secret")
+        await asyncio.gather(*(known.owner(f"g{number}") for number in range(100)))
+        questions.clear()
+        await known.owner("tc_secret")
+
+    asyncio.run(story())
+
+    assert questions == []
