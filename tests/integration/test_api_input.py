@@ -405,6 +405,9 @@ def test_report_that_is_no_report_is_refused(api: ServedApi, body: bytes) -> Non
     assert MARK not in answer.text
 
 
+API = {"name": "api", "version": "1", "context": "/api", "provider": "admin", "type": "HTTP/REST"}
+
+
 def report(api: ServedApi, body: bytes) -> httpx.Response:
     headers = {"Content-Type": "application/json"}
     return api.ask("POST", "/v1/gateways/g1/reports", as_=token("g1"), content=body, headers=headers)
@@ -415,6 +418,48 @@ def test_unusable_idempotency_key_is_refused_and_named(api: ServedApi, key: str)
     answer = api.upload("web", self_signed("web.example"), headers={"Idempotency-Key": key})
 
     assert fields_at_fault(assert_problem(answer, 400, "invalid_request")) == {"Idempotency-Key"}
+
+
+@pytest.mark.parametrize(("name", "values"), [("Idempotency-Key", ("k1", "k2")), ("If-Match", ("*", f'"{"0" * 64}"'))])
+@pytest.mark.parametrize(("method", "path"), [("DELETE", "/v1/certificates/web"), ("PUT", "/v1/certificates/web")])
+def test_header_that_comes_twice_is_refused(
+    api: ServedApi, method: str, path: str, name: str, values: tuple[str, str]
+) -> None:
+    files = {"certificate": self_signed("web.example").pem} if method == "PUT" else None
+
+    answer = api.ask(method, path, headers=[(name, one) for one in values], files=files)
+
+    assert fields_at_fault(assert_problem(answer, 400, "field_repeated")) == {name}
+
+
+STEERING = ["\x80", "\x9b2J", "\x9f", "\u200e", "\u200f", "\u202a", "\u202egnp", "\u2066", "\u2069", "\x7f"]
+
+
+@pytest.mark.parametrize("text", STEERING)
+def test_text_that_steers_a_terminal_or_turns_the_direction_is_refused_and_named(api: ServedApi, text: str) -> None:
+    named = API | {"name": f"web{text}"}
+    told = {"type": "sandbox", "description": f"web{text}"}
+
+    answers = [api.ask("POST", "/v1/apis", json=named), api.ask("PUT", "/v1/environments/other", json=told)]
+
+    faults = [assert_problem(answer, 400, "invalid_request")["errors"] for answer in answers]
+    assert [(one["field"], "direction of writing" in one["detail"]) for (one,) in faults] == [
+        ("name", True),
+        ("description", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "named"), [("type", "type"), ("name", "name"), ("endpoints", "endpoints"), (MARK, None)]
+)
+@pytest.mark.parametrize("half", ["\ud800", ["https://x.example", "\udfff"], {"\ud800": 1}])
+def test_half_of_a_surrogate_pair_is_refused_and_named(api: ServedApi, name: str, named: str | None, half: Any) -> None:
+    body = json.dumps(API | {name: half})  # httpx cannot write it
+
+    answer = api.ask("POST", "/v1/apis", content=body, headers={"Content-Type": "application/json"})
+
+    assert fields_at_fault(assert_problem(answer, 400, "invalid_request")) == {named}
+    assert MARK not in answer.text
 
 
 @pytest.mark.parametrize("password", [None, "", "short"])

@@ -28,6 +28,7 @@ class AskingFirst(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler, behind the route's guards."""
         handle = super().get_route_handler()
+        fields = getattr(self.body_field and self.body_field.field_info.annotation, "model_fields", {}).keys()
         known = sorted(one.alias for one in get_flat_params(self.dependant) if isinstance(one.field_info, Query))
 
         async def guarded(request: Request) -> Response:
@@ -39,7 +40,7 @@ class AskingFirst(APIRoute):
             if unknown:
                 raise _unknown(known, len(unknown))
             if self.body_field is not None:
-                await search_body(request)
+                await search_body(request, fields)
             return await handle(request)
 
         return guarded

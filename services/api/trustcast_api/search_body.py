@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -15,39 +14,39 @@ from starlette.requests import ClientDisconnect
 from trustcast.domain import pem, private_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from fastapi import Request
 
 _BETWEEN = "|"  # in no alphabet in which keys are written
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
-async def search_body(request: Request) -> None:
+async def search_body(request: Request, fields: Collection[str]) -> None:
     """Refuse a body that holds a private key, in an unknown field or a broken body, too, or a text that is none.
 
-    Raises `Rejected("private_key")`, `RequestValidationError`.
+    What stands in one of `fields` is named; other names may be anything. Raises `Rejected("private_key")`,
+    `RequestValidationError`.
     """
     try:
         body = await request.body()
     except ClientDisconnect:
         raise HTTPException(HTTPStatus.BAD_REQUEST) from None
-    await run_in_threadpool(_search, body)
+    await run_in_threadpool(_search, body, fields)
 
 
-def _search(body: bytes) -> None:
+def _search(body: bytes, fields: Collection[str]) -> None:
     texts = dict(_members(body))
     everything = _BETWEEN.join(texts.values()).encode(errors="surrogatepass")
     if private_key.found_in(everything):
         for name, text in texts.items():
-            pem.refuse_private_key(text.encode(errors="surrogatepass"), name if _NAME.fullmatch(name) else None)
+            pem.refuse_private_key(text.encode(errors="surrogatepass"), name if name in fields else None)
     pem.refuse_private_key(everything)
     pem.refuse_private_key(body)
     for name, text in texts.items():
         try:
             text.encode()
         except UnicodeEncodeError:  # JSON can write half of a surrogate pair
-            place = ("body", name) if _NAME.fullmatch(name) else ("body",)
+            place = ("body", name) if name in fields else ("body",)
             raise RequestValidationError([{"type": "string_unicode", "loc": place, "input": None}]) from None
 
 

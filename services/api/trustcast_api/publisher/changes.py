@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain.errors import Unavailable
 from trustcast.storage.operations import Kind, State
@@ -34,12 +35,12 @@ async def add(here: Context, request: Request, *, who: Principal, key: str | Non
         headers = {"Location": f"{request.url.path}?{urlencode({'alias': operation.alias})}"}
         return _metadata(operation, sent.endpoint, HTTPStatus.CREATED, headers)
 
-    return await _answer(here, request, read_upload(sent), added, who, key)
+    return await _answer(here, request, await run_in_threadpool(read_upload, sent), added, who, key)
 
 
 async def replace(here: Context, alias: str, request: Request, *, who: Principal, key: str | None) -> Response:
     """Answer the upload of a successor, whoever used what the old one served: theirs ask nobody, either."""
-    wanted = read_replacement(known(alias), await form.read(request), force=True)
+    wanted = await run_in_threadpool(read_replacement, known(alias), await form.read(request), force=True)
     return await _answer(here, request, wanted, lambda operation: _metadata(operation, operation.endpoint), who, key)
 
 

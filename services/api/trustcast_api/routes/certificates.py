@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain import alias as aliases
 from trustcast.domain.errors import NotFound
@@ -19,7 +20,7 @@ from trustcast_api.list_certificates import Filters, Sort, Status, list_certific
 from trustcast_api.principal import Principal
 from trustcast_api.read_upload import read_replacement, read_upload
 from trustcast_api.routes import form
-from trustcast_api.routes.changing import Key
+from trustcast_api.routes.changing import IfMatch, Key
 from trustcast_api.routes.operations import ACCEPTED, ADDED, Prefer, answer_with_operation
 from trustcast_api.schemas import Moment, Name
 from trustcast_api.schemas_of_certificates import CertificateBody, CertificatePage, UsageBody
@@ -32,7 +33,6 @@ Adder = Annotated[Principal, Depends(holding(scopes.ADD_CERTIFICATES))]
 Updater = Annotated[Principal, Depends(holding(scopes.UPDATE_CERTIFICATES))]
 Here = Annotated[Context, Depends(context)]
 Force = Annotated[bool, Query()]
-IfMatch = Annotated[str | None, Header(max_length=255)]
 _FILES = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in MEDIA_TYPES.values()}
 
 
@@ -58,7 +58,7 @@ async def upload(
     request: Request, who: Adder, here: Here, idempotency_key: Key = None, prefer: Prefer = ""
 ) -> Response:
     """Ask for a certificate to be trusted."""
-    wanted = read_upload(await form.read(request, form.NEW))
+    wanted = await run_in_threadpool(read_upload, await form.read(request, form.NEW))
     return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
 
 
@@ -86,7 +86,7 @@ async def replace(
     """
     expected = etags.wanted(if_match)
     sent = await form.read(request, form.CONTENT)
-    wanted = read_replacement(alias, sent, if_match=expected, force=force)
+    wanted = await run_in_threadpool(read_replacement, alias, sent, if_match=expected, force=force)
     return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
 
 

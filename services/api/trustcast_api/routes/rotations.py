@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from trustcast_api import rotate
 from trustcast_api.asking_first import AskingFirst
@@ -28,7 +29,7 @@ async def begin(
     who: Updater, alias: Alias, request: Request, here: Here, idempotency_key: Key = None, prefer: Prefer = ""
 ) -> Response:
     """Ask for the next certificate to be trusted beside this one, under the alias `{alias}.next`."""
-    wanted = read_rotation(alias, await form.read(request, form.CONTENT))
+    wanted = await run_in_threadpool(read_rotation, alias, await form.read(request, form.CONTENT))
     return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
 
 
