@@ -56,12 +56,18 @@ def problem(answer: httpx.Response) -> str:
     """Return what an answer that is no success says, in one sentence, with the stable code."""
     try:
         body = answer.json()
-        code, details = body["code"], [one["detail"] for one in body["errors"]] or [body["detail"]]
+        code, details = body["code"], [_told(one) for one in body["errors"]] or [body["detail"]]
     except (ValueError, KeyError, TypeError):  # something else than the api: a proxy, say
         return f"{answer.request.url} answered {answer.status_code} {answer.reason_phrase}.".replace(" .", ".")
     if code == "unauthenticated":
         details = [f"The api does not know this token. Name another with --token-file or {options.TOKEN_FILE}."]
     return f"{' '.join(details)} ({code})"
+
+
+def _told(error: Mapping[str, str | None]) -> str:
+    """What is wrong with any field says nothing without the field."""
+    named = f"{error['field']}: " if error["field"] and str(error["code"]).startswith("field_") else ""
+    return f"{named}{error['detail']}"
 
 
 def _address(api_url: str) -> str:

@@ -69,6 +69,10 @@ def test_every_route_says_what_it_does_and_what_may_go_wrong(name: str, operatio
     assert any(status.startswith("4") for status in operation["responses"])
 
 
+def test_problem_says_which_members_extend_it() -> None:
+    assert {"operation", "users", "gateways"} <= DOCUMENT["components"]["schemas"]["Problem"]["properties"].keys()
+
+
 def test_every_route_has_a_name_of_its_own() -> None:
     ids = [operation["operationId"] for _, operation in operations()]
 

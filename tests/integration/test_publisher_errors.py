@@ -79,6 +79,30 @@ def test_field_may_come_once_only(newest_face: Face) -> None:
     assert body["error"] == [{"code": "field_repeated", "message": "alias: Send this field once."}]
 
 
+def test_missing_field_is_named(face: Face) -> None:
+    files = {"certificate": ("c.crt", self_signed().pem)}
+
+    body = assert_error(face.ask("POST", data={"alias": "web"}, files=files), 400, "Bad Request")
+
+    assert body["description"].startswith("endpoint: ")
+    assert [one["code"] for one in body["error"]] == ["field_missing"]
+
+
+def test_unknown_alias_is_told_where_this_face_lists_those_there_are(face: Face) -> None:
+    body = assert_error(face.ask("GET", f"/{some_alias()}"), 404, "Not Found")
+
+    assert f"GET {face.address} " in body["description"]
+
+
+def test_what_is_taken_is_replaced_on_this_face(face: Face) -> None:
+    alias, host = some_alias(), some_host()
+    face.upload(alias, self_signed(host), f"https://{host}")
+
+    body = assert_error(face.upload(alias, self_signed(host), f"https://{host}"), 409, "Resource Already Exists")
+
+    assert f"PUT {face.address}/{alias}:" in body["description"]
+
+
 def test_native_routes_keep_their_own_form(newest_face: Face) -> None:
     assert newest_face.api.ask("GET", "/v1/nothing").headers["content-type"] == "application/problem+json"
 

@@ -235,7 +235,11 @@ def _advised(line: Line, at_endpoint: int) -> Line:
 
 def _problem(answer: httpx.Response) -> Problem:
     body = _body(answer)
-    said = " ".join(error["detail"] for error in body.get("errors", []) if error["code"] != body["code"])
+    said = " ".join(
+        f"{error['field']}: {error['detail']}" if error["field"] else error["detail"]
+        for error in body.get("errors", [])
+        if error["code"] != body["code"]
+    )
     return Problem(body.get("code", f"http_{answer.status_code}"), said or body.get("detail", answer.reason_phrase))
 
 
