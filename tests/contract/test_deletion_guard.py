@@ -212,6 +212,18 @@ def test_of_two_that_cover_each_other_one_changes_in_a_batch(wild: Pipeline) -> 
     wild.assert_sound()
 
 
+def test_successor_with_the_old_names_is_held_against_what_came_in_between(wild: Pipeline) -> None:
+    """In the same batch, in which the same alias got more names."""
+    more = self_signed("a.x.example", sans=["*.x.example", "c.example"])
+    wild.api("C", production="https://c.example")
+
+    ids = [put(wild, "replace", "wild", made) for made in (more, self_signed("*.x.example"))]
+    wild.run()
+
+    assert fates(wild, ids) == ["applied", "certificate_in_use"]
+    wild.assert_sound()
+
+
 def test_next_certificate_of_a_rotation_covers_nothing_until_it_takes_over(wild: Pipeline) -> None:
     """It can be called off at any time."""
     wild.add("b", "https://b.x.example:443", self_signed("b.x.example"))

@@ -12,6 +12,7 @@ from sqlalchemy import delete, exists, func, insert, select, union_all
 from trustcast.domain.errors import NotFound
 from trustcast.domain.register import Holding
 from trustcast.storage.tables import certificate, certificate_name, operation
+from trustcast.storage.uses import chunks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -63,6 +64,16 @@ def get(transaction: Connection, tenant_id: int, alias_key: str) -> TrustedCerti
             "There is no certificate with this alias; GET /v1/certificates lists those there are.",
         )
     return _trusted(row)
+
+
+def server_names(transaction: Connection, tenant_id: int, alias_keys: Iterable[str]) -> dict[str, set[str]]:
+    """Return alias key -> the names that its certificate was written with, for those that have any."""
+    of, found = certificate_name.c, defaultdict[str, set[str]](set)
+    for some in chunks(alias_keys):
+        ours = of.tenant_id == tenant_id, of.alias_key.in_(some)
+        for alias_key, name in transaction.execute(select(of.alias_key, of.name).where(*ours)):
+            found[alias_key].add(name)
+    return found
 
 
 def authorities(transaction: Connection, tenant_id: int) -> list[bytes]:

@@ -16,7 +16,7 @@ from sqlalchemy import delete, func, insert, select
 from trustcast.domain.messages import OperationValidated
 from trustcast.domain.published_api import SUPPORTED_TYPES
 from trustcast.domain.register import Holding
-from trustcast.storage import outbox, uses
+from trustcast.storage import certificates, outbox, uses
 from trustcast.storage.tables import api, api_endpoint, certificate, certificate_name, environment, routing_due
 
 if TYPE_CHECKING:
@@ -32,15 +32,16 @@ Placed = tuple[str, str]
 """An alias key, and the endpoint (normal form) of the certificate that has it."""
 
 
-def environments_of(transaction: Connection, tenant_id: int, certificates: Iterable[Placed]) -> dict[Placed, set[str]]:
+def environments_of(transaction: Connection, tenant_id: int, placed: Iterable[Placed]) -> dict[Placed, set[str]]:
     """Return, for each certificate of a tenant, the names of the environments that it goes to.
 
     It goes to those of every API endpoint that it serves (see `uses.users`); but to all if its own is registered
     nowhere. Under an alias that is not trusted there are no names, so there the endpoint alone counts.
     """
-    wanted, of = set(certificates), api_endpoint.c
+    wanted, of = set(placed), api_endpoint.c
     at = _roles(transaction, tenant_id, of.endpoint, {endpoint for _, endpoint in wanted})
-    names = _names(transaction, tenant_id, {alias_key for alias_key, endpoint in wanted if endpoint in at})
+    registered = {alias_key for alias_key, endpoint in wanted if endpoint in at}
+    names = certificates.server_names(transaction, tenant_id, registered)
     called = set().union(*names.values())
     hosts = _roles(transaction, tenant_id, of.host, called)
     below = _roles(transaction, tenant_id, of.parent, {name[2:] for name in called if name.startswith("*.")})
@@ -75,15 +76,6 @@ def _roles(
     for some in uses.chunks(values):
         for value, role in transaction.execute(called.where(column.in_(some))):
             found[value].add(role)
-    return found
-
-
-def _names(transaction: Connection, tenant_id: int, alias_keys: Iterable[str]) -> dict[str, set[str]]:
-    of, found = certificate_name.c, defaultdict[str, set[str]](set)
-    for some in uses.chunks(alias_keys):
-        ours = of.tenant_id == tenant_id, of.alias_key.in_(some)
-        for alias_key, name in transaction.execute(select(of.alias_key, of.name).where(*ours)):
-            found[alias_key].add(name)
     return found
 
 
