@@ -23,7 +23,7 @@ def upgrade() -> None:
 
 @app.command()
 def check() -> None:
-    """Say which tables and columns are missing; status 1 if any is, or if the revision is another."""
+    """Say which tables, columns and first rows are missing; status 1 if any is, or if the revision is another."""
     from trustcast.storage import migrate  # noqa: PLC0415
     from trustcast_cli import database  # noqa: PLC0415
 
@@ -34,4 +34,4 @@ def check() -> None:
         migrate.check(opened)
     if missing:
         raise CannotRun("The database says that it is at this version's revision, but this was taken out of it.")
-    print("Every table and column is there.")
+    print("Every table and column is there, and so are the first rows.")

@@ -12,7 +12,7 @@ from sqlalchemy import delete, update
 
 from tests.command_line import Trustcast, trustcast
 from tests.pipeline import Pipeline
-from trustcast.domain.errors import Conflict
+from trustcast.domain.errors import Conflict, Unavailable
 from trustcast.storage import migrate
 from trustcast.storage.migrate import Missing
 from trustcast.storage.session import Database
@@ -37,7 +37,11 @@ def test_upgrade_makes_what_check_wants_to_see(trustcast: Trustcast, empty_url: 
     checked = trustcast("db", "check", database_url=empty_url)
 
     assert (upgraded.status, upgraded.stderr) == (0, "")
-    assert (checked.status, checked.stdout, checked.stderr) == (0, "Every table and column is there.\n", "")
+    assert (checked.status, checked.stdout, checked.stderr) == (
+        0,
+        "Every table and column is there, and so are the first rows.\n",
+        "",
+    )
 
 
 def test_check_names_what_is_missing_wso2s_table_first(trustcast: Trustcast, database_url: str) -> None:
@@ -60,6 +64,41 @@ def test_check_names_what_is_missing_wso2s_table_first(trustcast: Trustcast, dat
         "missing: column rotation of operation",
     ]
     assert "taken out of it" in done.stderr
+
+
+DAMAGES = {
+    "DROP TABLE audit_event": "table audit_event",
+    "DROP TABLE AM_CERTIFICATE_METADATA": "table AM_CERTIFICATE_METADATA",
+    "ALTER TABLE operation DROP COLUMN rotation": "column rotation of operation",
+    "DELETE FROM audit_tail": "row 1 of audit_tail",
+    "DELETE FROM tenant": "row -1234 of tenant",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_neither_upgrade_nor_check_passes_a_damaged_database(
+    trustcast: Trustcast, database_url: str, damage: str
+) -> None:
+    execute(database_url, damage)
+
+    checked = trustcast("db", "check", database_url=database_url)
+    upgraded = trustcast("db", "upgrade", database_url=database_url)
+
+    assert (checked.status, checked.stdout) == (1, f"missing: {DAMAGES[damage]}\n")
+    assert (upgraded.status, upgraded.stdout) == (1, "")
+    assert upgraded.stderr == (
+        "The database is damaged: it says that it is at revision 0001, but this was taken out of it: "
+        f"{DAMAGES[damage]}. Restore it from a backup.\n"
+    )
+
+
+def test_start_up_notices_missing_tables(database: Database, database_url: str) -> None:
+    execute(database_url, "DROP TABLE audit_tail", "DROP TABLE AM_CERTIFICATE_METADATA")
+
+    with pytest.raises(Unavailable, match=r"of it: table AM_CERTIFICATE_METADATA; table audit_tail\.") as damaged:
+        migrate.check(database)
+
+    assert damaged.value.code == "database_damaged"
 
 
 def test_check_of_wso2s_own_database_says_which_columns_its_table_lacks(trustcast: Trustcast, empty_url: str) -> None:

@@ -456,6 +456,16 @@ def test_database_that_is_away_is_a_problem_that_says_when_to_try_again(
         assert str(tmp_path) not in answer.text
 
 
+def test_database_that_lost_a_table_is_not_ready(fresh_api: ServedApi) -> None:
+    with fresh_api.database.writing() as transaction:
+        transaction.exec_driver_sql("DROP TABLE audit_tail")
+        transaction.commit()
+
+    body = assert_problem(fresh_api.ask("GET", "/readyz", as_=None), 503, "database_damaged")
+
+    assert body["detail"] == "The database is damaged; the api's log says more."
+
+
 def test_database_that_vanishes_from_its_server_is_a_problem(
     postgres: PostgresServer, tmp_path: Path, redis_server: RedisServer
 ) -> None:
