@@ -17,6 +17,7 @@ from trustcast_api.app_context import Context
 from trustcast_api.behind_proxies import BehindProxies
 from trustcast_api.body_limit import BodyLimit
 from trustcast_api.drainer import Drainer
+from trustcast_api.endings import Endings
 from trustcast_api.enrol_gateways import enrol
 from trustcast_api.publisher import certificates, endpoint_certificates
 from trustcast_api.refusals import Refusals
@@ -52,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = application(lifespan)
     if settings.trusted_proxies:
         app.add_middleware(BehindProxies, trusted=settings.trusted_proxies)
-    app.state.context = Context(database, sender, drainer, known, settings, refusals)
+    app.state.context = Context(database, sender, drainer, known, settings, refusals, Endings(database))
     return app
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from trustcast.broker import Broker
     from trustcast.storage.session import Database
     from trustcast_api.drainer import Drainer
+    from trustcast_api.endings import Endings
     from trustcast_api.refusals import Refusals
     from trustcast_api.settings import Settings
     from trustcast_api.tokens import Tokens
@@ -27,6 +28,7 @@ class Context:
     tokens: Tokens
     settings: Settings
     refusals: Refusals
+    endings: Endings
 
     def now(self) -> datetime:
         """Return the time."""

@@ -40,6 +40,7 @@ class State(StrEnum):
 
 ENDED = frozenset({State.APPLIED, State.REJECTED, State.FAILED})
 PENDING = (State.RECEIVED, State.VALIDATED)
+_CHUNK = 500  # databases bound the parameters of one statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,15 @@ def get(transaction: Connection, tenant_id: int, id: str) -> Operation:  # noqa:
     if row is None:
         raise NotFound("operation_not_found", "There is no operation with this id.")
     return _operation(row)
+
+
+def ended(transaction: Connection, ids: Iterable[str]) -> set[str]:
+    """Return those of `ids` whose operations have ended, whatever tenant's they are."""
+    of, found, ordered = operation.c, set[str](), sorted(ids)
+    for start in range(0, len(ordered), _CHUNK):
+        over = of.id.in_(ordered[start : start + _CHUNK]), of.state.in_(ENDED)
+        found.update(transaction.execute(select(of.id).where(*over)).scalars())
+    return found
 
 
 def generations(transaction: Connection, id: str) -> dict[str, int]:  # noqa: A002

@@ -18,7 +18,7 @@ from trustcast_api.accept_request import Request
 from trustcast_api.app_context import Context, context
 from trustcast_api.asking_first import AskingFirst
 from trustcast_api.auth import holding
-from trustcast_api.await_operation import accept, ended
+from trustcast_api.await_operation import accept
 from trustcast_api.list_operations import Filters, list_operations
 from trustcast_api.principal import Principal
 from trustcast_api.read_operation import read_operation
@@ -79,7 +79,7 @@ async def answer_with_operation(
         headers["Preference-Applied"] = f"wait={seconds}"
         # What was accepted stays accepted, even if the database is away when we look how it went.
         with contextlib.suppress(Unavailable):
-            await ended(here, operation, seconds=seconds)
+            await here.endings.wait(operation.id, seconds=seconds)
             body = await run_in_threadpool(_body, here, who, operation.id)
     elif operation.state is not State.RECEIVED:
         body = await run_in_threadpool(_body, here, who, operation.id)
