@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.certificates import self_signed
+from tests.certificates import authority, issued, self_signed
 from tests.contract.test_apply_changes import fates
+from tests.contract.test_replace import hold_back
 from tests.pipeline import Pipeline
 from trustcast.domain.errors import Conflict, NotFound
+from trustcast.storage import certificates, presence
 from trustcast.storage.session import Database
+from trustcast_api.content import Form, content, pem
 
 
 @pytest.fixture
@@ -121,3 +124,45 @@ def test_other_tenants_may_end_their_aliases_as_they_like(pipeline: Pipeline) ->
 
     assert pipeline.trusted() == {"web_7", "web_8_7"}
     pipeline.assert_sound()
+
+
+def test_chain_holds_nothing_of_another_tenant(pipeline: Pipeline) -> None:
+    ca = authority()
+    web = issued(ca, "web.example")
+    pipeline.add("web", made=web)
+    pipeline.add("ca", made=ca, ca=True, who=pipeline.tenant(7))
+    pipeline.run()
+
+    chain = content(pipeline.database, -1234, "web", Form.CHAIN).data
+    pipeline.add("ca", made=ca, ca=True)
+    pipeline.run()
+
+    assert chain == pem(web.der)
+    assert content(pipeline.database, -1234, "web", Form.CHAIN).data == pem(web.der) + pem(ca.der)
+
+
+def test_same_certificate_of_another_tenant_changes_nothing_about_who_has_ours(pipeline: Pipeline) -> None:
+    made = self_signed("web.example")
+    pipeline.enrol("g1")
+    pipeline.add("web", made=made)
+    pipeline.run()
+    pipeline.report("g1", 1)
+    pipeline.add("web", made=made, who=pipeline.tenant(7))
+    pipeline.run()
+
+    with pipeline.database.reading() as transaction:
+        having = [presence.of_certificate(transaction, certificates.get(transaction, of, "web")) for of in (-1234, 7)]
+    assert [[one.has_it for one in found] for found in having] == [[True], [False]]
+
+
+def test_nobody_waits_for_another_tenants_verdict(pipeline: Pipeline) -> None:
+    pipeline.add("web", who=pipeline.tenant(7))
+    pipeline.run()
+    theirs = pipeline.delete("web", force=True, who=pipeline.tenant(7))
+    hold_back(pipeline)
+
+    ours = pipeline.add("web")
+    pipeline.run()
+
+    assert states(pipeline, -1234, [ours]) == ["applied"]
+    assert states(pipeline, 7, [theirs]) == ["received"]
