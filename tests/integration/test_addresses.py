@@ -60,7 +60,7 @@ def test_nobody_is_believed_where_no_proxy_is_named(behind: Behind, forwarded: s
         (["198.51.100.9", "192.0.2.7"], "192.0.2.7"),
         (["192.0.2.7, 10.1.2.3"], "192.0.2.7"),
         ([], PEER),
-        (["", " , "], PEER),
+        (["", ","], PEER),
     ],
 )
 def test_last_address_that_is_none_of_a_proxy_is_the_clients(
