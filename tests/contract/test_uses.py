@@ -222,6 +222,30 @@ def test_unknown_alias_serves_nothing(pipeline: Pipeline) -> None:
     assert lost(pipeline.database, "a") == []
 
 
+def test_certificate_that_goes_while_we_look_loses_nobody(postgres_url: str) -> None:
+    """As at the door. On SQLite nobody else writes there meanwhile."""
+    database = Database(postgres_url)
+    pipeline = Pipeline(Database(postgres_url))
+    looked: list[bool] = []
+    register(database, api("Pizza", "https://a.example"))
+    trust(pipeline, "a", "https://a.example:443")
+
+    def delete_it(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "api_endpoint" in statement and not looked:
+            looked.append(True)
+            pipeline.delete("a", force=True)
+            pipeline.run()
+
+    event.listen(database.engine, "after_cursor_execute", delete_it)
+    with database.writing() as transaction:
+        found = uses.uncovered(transaction, SUPER_TENANT, "a")
+
+    assert (found, looked) == ([], [True])
+    assert pipeline.trusted() == set()
+    for one in (database, pipeline.database):
+        one.close()
+
+
 @contextmanager
 def statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
     seen: list[tuple[str, Any]] = []
