@@ -152,6 +152,8 @@ def test_certificate_in_use_stays_and_its_users_are_listed(trusting: ServedApi) 
 
 
 def test_force_is_true_or_false(trusting: ServedApi) -> None:
+    for word in ("yes", "1", "TRUE", "on", ""):
+        assert_problem(trusting.ask("DELETE", f"/v1/certificates/web?force={word}"), 400, "invalid_request")
     body = assert_problem(trusting.ask("DELETE", "/v1/certificates/web?force=perhaps"), 400, "invalid_request")
 
     assert body["errors"][0]["field"] == "force"

@@ -244,3 +244,16 @@ def test_token_bounded_to_some_aliases_changes_no_api(api: ServedApi) -> None:
 
     assert [code(answer) for answer in answers] == [(403, "apis_not_allowed")] * 3
     assert api.ask("GET", at, as_=bounded).json()["type"] == "HTTP/REST"
+
+
+def test_how_much_all_tenants_together_trust_is_for_those_who_may_look_at_truststores(api: ServedApi) -> None:
+    entries = {}
+    for scope in ("apim:ep_certificates_view", "trustcast:gateways"):
+        text = made(api, scopes=[scope])
+        listed = api.ask("GET", "/v1/environments", as_=text).json()["environments"]
+        one = api.ask("GET", "/v1/environments/default", as_=text).json()
+        assert one in listed
+        entries[scope] = one["entries"]
+
+    assert entries["apim:ep_certificates_view"] is None
+    assert entries["trustcast:gateways"] >= 0

@@ -50,12 +50,16 @@ def change_environment(
             routing.look_again(transaction, source="api", at=at)
         if old != new:
             audit.append(transaction, [_audited(old, new, who)], at=at)
-        body = EnvironmentBody.of(environments.standing(transaction, name)).model_dump(mode="json")
+        body = EnvironmentBody.of(environments.standing(transaction, name), for_=who).model_dump(mode="json")
         return Answer(201 if old is None else 200, body)
 
     return once(database, asked, work, at=at)
 
 
 def _audited(old: Environment | None, new: Environment, who: Principal) -> audit.AuditEvent:
-    facts = {"environment": new.name, "before": old and old.type, "after": new.type}
+    facts = {
+        "environment": new.name,
+        "before": old and {"type": old.type, "description": old.description},
+        "after": {"type": new.type, "description": new.description},
+    }
     return audit.AuditEvent("environment.changed" if old else "environment.created", who.actor, facts)

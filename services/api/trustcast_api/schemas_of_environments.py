@@ -8,11 +8,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 from trustcast.domain.environment import EnvironmentType
 from trustcast.storage.tenants import OnExpiry
+from trustcast_api import scopes
 from trustcast_api.schemas import Prose, without_key
 
 if TYPE_CHECKING:
     from trustcast.storage.environments import Standing
     from trustcast.storage.tenants import Tenant
+    from trustcast_api.principal import Principal
 
 # Spaces are in WSO2's own names: `Production and Sandbox`.
 EnvironmentName = Annotated[
@@ -45,26 +47,29 @@ class EnvironmentRequest(BaseModel):
 
 
 class EnvironmentBody(BaseModel):
-    """An environment and how it stands; `converged`: each of its gateways has the newest generation."""
+    """An environment and how it stands; `converged`: each of its gateways has the newest generation.
+
+    `entries`, of all tenants together, is null for whoever may not look at truststores.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_STANDING]})
     name: str
     type: EnvironmentType
     description: str
     generation: int
-    entries: int
+    entries: int | None
     gateways: int
     converged: bool
 
     @classmethod
-    def of(cls, one: Standing) -> EnvironmentBody:
+    def of(cls, one: Standing, *, for_: Principal) -> EnvironmentBody:
         """Describe an environment."""
         return cls(
             name=one.environment.name,
             type=one.environment.type,
             description=one.environment.description,
             generation=one.generation,
-            entries=one.entries,
+            entries=one.entries if for_.holds(scopes.READ_TRUSTSTORES) else None,
             gateways=one.gateways,
             converged=one.in_sync == one.gateways,
         )

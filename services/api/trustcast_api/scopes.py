@@ -29,7 +29,6 @@ WRITE_APIS: Final = frozenset({"apim:api_create", "apim:api_manage"})
 DELETE_APIS: Final = frozenset({"apim:api_manage"})
 READ_ENVIRONMENTS: Final = READ_CERTIFICATES | {"trustcast:gateways"}
 READ_TRUSTSTORES: Final = frozenset({"trustcast:gateways"})
-READ_GATEWAYS: Final = frozenset({"trustcast:gateways"})
 ADMINISTER: Final = frozenset({ADMINISTRATOR})
 
 ALL: Final = READ_OPERATIONS | READ_APIS | WRITE_APIS | READ_ENVIRONMENTS | READ_TRUSTSTORES | ADMINISTER

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BeforeValidator
 from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain import alias as aliases
@@ -32,7 +33,16 @@ Reader = Annotated[Principal, Depends(holding(scopes.READ_CERTIFICATES))]
 Adder = Annotated[Principal, Depends(holding(scopes.ADD_CERTIFICATES))]
 Updater = Annotated[Principal, Depends(holding(scopes.UPDATE_CERTIFICATES))]
 Here = Annotated[Context, Depends(context)]
-Force = Annotated[bool, Query()]
+
+
+def _plain(value: object) -> object:
+    """Of all that pydantic takes for a boolean, `yes` and `1` among them, these two are in the contract."""
+    if value not in ("true", "false"):
+        raise ValueError("true or false")
+    return value
+
+
+Force = Annotated[bool, Query(), BeforeValidator(_plain)]
 _FILES = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in MEDIA_TYPES.values()}
 
 

@@ -44,17 +44,18 @@ OF_ITS_GATEWAYS = [Depends(holding_or_own_gateway(scopes.READ_TRUSTSTORES))]
 
 
 @router.get("", summary="List environments", operation_id="listEnvironments")
-def look(_who: Reader, here: Here) -> EnvironmentList:
+def look(who: Reader, here: Here) -> EnvironmentList:
     """List the environments by name, and how each stands."""
     with here.database.reading() as transaction:
-        return EnvironmentList(environments=[EnvironmentBody.of(one) for one in environments.standings(transaction)])
+        found = environments.standings(transaction)
+        return EnvironmentList(environments=[EnvironmentBody.of(one, for_=who) for one in found])
 
 
 @router.get("/{name}", summary="Describe an environment", operation_id="getEnvironment")
-def look_at(name: Name, _who: Reader, here: Here) -> EnvironmentBody:
+def look_at(name: Name, who: Reader, here: Here) -> EnvironmentBody:
     """Describe one environment."""
     with here.database.reading() as transaction:
-        return EnvironmentBody.of(environments.standing(transaction, name))
+        return EnvironmentBody.of(environments.standing(transaction, name), for_=who)
 
 
 @router.put(
