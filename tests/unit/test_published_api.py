@@ -114,6 +114,18 @@ def test_only_https_takes_certificates() -> None:
     assert mixed.roles() == {("https://a.example:443", "production")}
 
 
+def test_audit_sees_that_anything_changed() -> None:
+    apis = [
+        api(production="https://a.example/x"),
+        api(production="https://a.example/y"),
+        api(production=["https://a.example/x"]),
+        api(sandbox="https://a.example/x"),
+        api(production="https://a.example/x", provider="somebody else"),
+    ]
+
+    assert len({str(one.told()) for one in apis}) == len(apis)
+
+
 def test_audit_learns_hosts_and_no_secret_of_a_url() -> None:
     told = api(production="https://a.example/x?key=s3cret", sandbox="http://b.example/?key=s3cret").told()
 

@@ -77,5 +77,10 @@ def _refuse_what_collides(transaction: Connection, old: Tenant | None, new: Tena
 
 def _audited(old: Tenant | None, new: Tenant, who: Principal) -> audit.AuditEvent:
     before = {"domain": old.domain, "on_expiry": old.on_expiry} if old else None
-    facts = {"tenant": new.id, "before": before, "after": {"domain": new.domain, "on_expiry": new.on_expiry}}
-    return audit.AuditEvent("tenant.changed" if old else "tenant.created", who.actor, facts)
+    facts = {
+        "tenant": new.id,
+        "actor_tenant": who.tenant_id,
+        "before": before,
+        "after": {"domain": new.domain, "on_expiry": new.on_expiry},
+    }
+    return audit.AuditEvent("tenant.changed" if old else "tenant.created", who.acting_on(new.id), facts)

@@ -57,11 +57,12 @@ def create_token(transaction: Connection, asked: NewToken, *, who: Principal, at
         "token": made.id,
         "name": made.name,
         "tenant": tenant.id,
+        "actor_tenant": who.tenant_id,
         "scopes": list(made.scopes),
         "alias_prefixes": None if made.alias_prefixes is None else list(made.alias_prefixes),
         "expires_at": made.expires_at.isoformat(),
     }
-    audit.append(transaction, [audit.AuditEvent("token.created", who.actor, facts)], at=at)
+    audit.append(transaction, [audit.AuditEvent("token.created", who.acting_on(tenant.id), facts)], at=at)
     return made, tenant.domain
 
 

@@ -28,6 +28,10 @@ class Principal:
         """The same, as the audit chain names it."""
         return Actor(self.name, self.tenant_id, self.address)
 
+    def acting_on(self, tenant_id: int) -> Actor:
+        """The same where something of a tenant is changed that need not be its own: a token, a tenant itself."""
+        return Actor(self.name, tenant_id, self.address)
+
     def holds(self, scopes: frozenset[str]) -> bool:
         """Tell whether one of `scopes` is held; the administrator holds every one."""
         return ADMINISTRATOR in self.scopes or bool(self.scopes & scopes)

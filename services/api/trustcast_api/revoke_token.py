@@ -18,5 +18,5 @@ def revoke_token(transaction: Connection, id: str, *, who: Principal, at: dateti
     """Revoke a token; one that was revoked stays so. Raises `NotFound("token_not_found")`."""
     token, _domain = tokens.get(transaction, id)
     if tokens.revoke(transaction, id, at=at):
-        facts = {"token": id, "name": token.name, "tenant": token.tenant_id}
-        audit.append(transaction, [audit.AuditEvent("token.revoked", who.actor, facts)], at=at)
+        facts = {"token": id, "name": token.name, "tenant": token.tenant_id, "actor_tenant": who.tenant_id}
+        audit.append(transaction, [audit.AuditEvent("token.revoked", who.acting_on(token.tenant_id), facts)], at=at)

@@ -211,7 +211,7 @@ def _refuse(transaction: Connection, outcome: Outcome) -> None:
 
 def _audited(outcome: Outcome, steps: Sequence[_Step]) -> list[audit.AuditEvent]:
     events = [
-        audit.AuditEvent("operation.rejected", _worker(one), {"operation": one.id, "code": conflict.code})
+        audit.AuditEvent("operation.rejected", _worker(one), one.named() | {"code": conflict.code})
         for one, conflict in outcome.refused
     ]
     events += [audit.AuditEvent("operation.applied", _worker(one.operation), _facts(one)) for one in outcome.effects]

@@ -66,9 +66,6 @@ def _give_up(transaction: Connection, state: State, at: datetime) -> None:
     }
     tired = operations.exhausted(transaction, state=state, attempts=ATTEMPTS, at=at)
     ended = [one for one in tired if operations.end(transaction, one, State.FAILED, problem)]
-    events = [
-        audit.AuditEvent("operation.failed", audit.Actor("worker", one.tenant_id), {"operation": one.id})
-        for one in ended
-    ]
+    events = [audit.AuditEvent("operation.failed", audit.Actor("worker", one.tenant_id), one.named()) for one in ended]
     audit.append(transaction, events, at=at)
     blobs.forget_unused(transaction, [one.certificate for one in ended if one.certificate])

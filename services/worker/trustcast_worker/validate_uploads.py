@@ -72,7 +72,7 @@ def _record(transaction: Connection, verdicts: list[Verdict], *, at: datetime) -
             audit.AuditEvent(
                 "operation.rejected",
                 audit.Actor("worker", one.operation.tenant_id),
-                {"operation": one.operation.id, "code": one.problem["code"]},
+                one.operation.named() | {"code": one.problem["code"]},
             )
             for one in refused
             if one.problem

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -137,9 +139,15 @@ class PublishedApi:
         return {(str(call.endpoint), call.role) for call in self.calls() if call.endpoint is not None}
 
     def told(self) -> dict[str, Any]:
-        """Return, for the audit chain, what it is in JSON values; of URLs, which may hold secrets, the normal form."""
+        """Return, for the audit chain, what it is in JSON values.
+
+        Of URLs, which may hold secrets, it has the normal form, and a SHA-256 over all of them: no change goes unseen.
+        """
         by_role = {role.value: sorted(one for one, of in self.roles() if of is role) for role in self.backends()}
-        return {"name": self.name, "version": self.version, "context": self.context, "type": self.type, **by_role}
+        plain = {name: getattr(self, name) for name in ("name", "version", "context", "provider", "type")}
+        kinds = {role.value: one.kind.value for role, one in self.backends().items()}
+        urls = json.dumps({role.value: one.urls for role, one in self.backends().items()}, sort_keys=True)
+        return {**plain, **by_role, "kinds": kinds, "urls_sha256": hashlib.sha256(urls.encode()).hexdigest()}
 
     def asked(self) -> dict[str, Any]:
         """Return all of it in JSON values."""

@@ -79,6 +79,11 @@ class Operation:
         """The alias as it is compared and as Java writes it."""
         return self.alias.lower()
 
+    def named(self) -> dict[str, Any]:
+        """Return, for the audit chain, which request this is."""
+        known = {"operation": self.id, "kind": self.kind, "alias": self.alias}
+        return known | {"sha256": self.fingerprint_sha256}
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
