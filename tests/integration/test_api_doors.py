@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import socket
+import time
 from typing import Any
 
 import httpx
 import pytest
+import structlog
 
 from tests.served_api import ADMIN, ServedApi, token
 
@@ -149,3 +152,19 @@ def test_unknown_method_is_a_problem_that_names_the_known_ones(
 
     assert_problem(answer, 405, "method_not_allowed")
     assert set(answer.headers["allow"].split(", ")) <= allowed
+
+
+def test_client_that_hangs_up_in_the_middle_of_an_upload_is_no_error_of_ours(fresh_api: ServedApi) -> None:
+    host, port = fresh_api.url.removeprefix("http://").split(":")
+    head = (
+        f"POST /v1/certificates HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {ADMIN}\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1000\r\n\r\n--x\r\n"
+    )
+
+    with structlog.testing.capture_logs() as lines:
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(head.encode())
+            time.sleep(0.2)
+        time.sleep(0.3)
+
+    assert [line for line in lines if line["log_level"] == "error"] == []

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -200,24 +198,6 @@ def test_readers_see_the_old_or_the_new_and_nothing_between(path: Path) -> None:
     assert seen <= contents
 
 
-@pytest.fixture
-def small_files() -> Iterator[int]:
-    """No file of this process may grow beyond the bytes given: writes get short, then fail with EFBIG."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
-    yield 10_000
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
-def test_no_room_for_all_of_it_leaves_the_old_file(path: Path, small_files: int) -> None:
-    with pytest.raises(Unavailable) as caught:
-        atomic_file.replace(path, bytes(small_files + 1))
-
-    assert caught.value.code == "disk_full"
-    assert path.read_bytes() == b"old"
-    assert names(path) == ["file"]
-
-
 REPLACE = """
 import sys
 from pathlib import Path
@@ -230,6 +210,16 @@ try:
 except Unavailable as error:
     print(error.code, path.read_bytes(), len(list(path.parent.iterdir())))
 """
+
+
+def test_no_room_for_all_of_it_leaves_the_old_file(path: Path) -> None:
+    """In a process in which no file may grow beyond 10,000 bytes: writes get short, then fail with EFBIG."""
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n" + REPLACE
+    done = subprocess.run(
+        [sys.executable, "-c", limited, str(path.parent)], capture_output=True, text=True, check=False
+    )
+
+    assert (done.stdout, done.stderr) == ("disk_full b'old' 1\n", "")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import structlog
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from trustcast.domain import pem, private_key
 from trustcast.domain.errors import (
@@ -125,6 +126,7 @@ def install(app: FastAPI) -> None:
         (TrustcastError, _ours),
         (HTTPException, _of_http),
         (RequestValidationError, _of_validation),
+        (ClientDisconnect, _gone),
         (Exception, _unexpected),
     ):
         app.add_exception_handler(kind, for_the_face(handle))
@@ -181,6 +183,11 @@ def _private_key(error: RequestValidationError) -> Rejected | None:
         if isinstance(one["input"], str) and private_key.found_in(one["input"].encode(errors="surrogatepass")):
             return Rejected("private_key", pem.REASONS["private_key"], field=str(one["loc"][-1]))
     return None
+
+
+def _gone(_request: Request, _error: Exception) -> JSONResponse:
+    """Whoever hung up in the middle of a body reads no answer, and nobody else is at fault."""
+    return answer(problem(HTTPStatus.BAD_REQUEST, *_REFUSED[HTTPStatus.BAD_REQUEST]))
 
 
 def _unexpected(_request: Request, error: Exception) -> JSONResponse:
