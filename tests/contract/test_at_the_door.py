@@ -13,7 +13,7 @@ from tests.pipeline import ADMIN, Pipeline
 from trustcast.domain.errors import Conflict, NotFound, PreconditionFailed
 from trustcast.storage import operations, uses
 from trustcast.storage.idempotency import KeyReusedError
-from trustcast.storage.operations import Kind, State
+from trustcast.storage.operations import Kind, Operation, State
 from trustcast.storage.session import Database
 from trustcast.storage.tables import api
 from trustcast_api import rotate, scopes
@@ -262,8 +262,10 @@ def test_use_by_another_tenant_hinders_nobody(database: Database) -> None:
 # Endpoints
 
 
-def asked_for(pipeline: Pipeline, unregistered: Unregistered = Unregistered.ALLOW) -> None:
-    accept_request(pipeline.database, ADD, who=ADMIN, idempotency_key=None, at=pipeline.at, unregistered=unregistered)
+def asked_for(pipeline: Pipeline, unregistered: Unregistered = Unregistered.ALLOW) -> Operation:
+    return accept_request(
+        pipeline.database, ADD, who=ADMIN, idempotency_key=None, at=pipeline.at, unregistered=unregistered
+    )
 
 
 def call_it(pipeline: Pipeline, kind: str, url: str = "https://web.example/v1") -> None:
@@ -288,7 +290,7 @@ def test_endpoint_that_an_api_of_a_supported_type_calls_too_takes_one(database: 
     call_it(pipeline, "WS")
     call_it(pipeline, "HTTP/SOAP")
 
-    asked_for(pipeline, Unregistered.REFUSE)
+    assert asked_for(pipeline, Unregistered.REFUSE).state is State.RECEIVED
 
 
 def test_endpoint_of_no_api_is_refused_where_the_setting_says_so(database: Database) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import select
 
 from trustcast.storage import audit
@@ -139,4 +140,9 @@ def test_counts_hold_when_many_are_refused_at_once(database: Database, refusals:
 def test_database_that_is_away_makes_no_refusal_worse() -> None:
     nowhere = Database("sqlite:////proc/no/such/folder/trustcast.db")
 
-    Refusals(nowhere, now=lambda: NOON).record(MALLORY, {"code": "forbidden"})
+    with structlog.testing.capture_logs() as lines:
+        Refusals(nowhere, now=lambda: NOON).record(MALLORY, {"code": "forbidden"})
+
+    assert [(one["event"], one["code"], one["events"]) for one in lines] == [
+        ("refusals_not_recorded", "database_unavailable", 1)
+    ]

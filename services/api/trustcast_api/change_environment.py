@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trustcast.domain import pem
 from trustcast.storage import audit, environments, routing
 from trustcast.storage.environments import Environment
 from trustcast_api.once import Answer, once, use_of
@@ -33,9 +32,8 @@ def change_environment(
     """Return 201 for a new environment and 200 for one that is edited, with how it stands.
 
     What was so before changes nothing; a `description` of None is the one that there is.
-    Raises `Rejected("private_key")`, `KeyReusedError`, `Unavailable`.
+    Raises `KeyReusedError`, `Unavailable`.
     """
-    pem.refuse_private_key((description or "").encode(), "description")
     asked = use_of(who, idempotency_key, "change_environment", name, type, description)
 
     def work(transaction: Connection) -> Answer:

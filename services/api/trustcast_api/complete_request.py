@@ -11,8 +11,9 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from trustcast.domain import alias as aliases
+from trustcast.domain import register
 from trustcast.domain.certificate import Certificate
-from trustcast.domain.errors import Conflict, NotFound, PreconditionFailed, Rejected
+from trustcast.domain.errors import Conflict, NotFound, Rejected
 from trustcast.domain.published_api import SUPPORTED_TYPES
 from trustcast.storage import apis, certificates, operations, presence, uses
 from trustcast.storage.operations import Kind
@@ -85,14 +86,8 @@ class _Known:
         return any(one.kind is Kind.ADD and one.rotation == base for one in self.pending)
 
     def check_match(self, if_match: str | None) -> None:
-        if if_match is None or self.pending:
-            return
-        if self.trusted().fingerprint_sha256 != if_match:
-            raise PreconditionFailed(
-                "precondition_failed",
-                "Another certificate is trusted under this alias than the one that If-Match names; look again.",
-                field="If-Match",
-            )
+        if if_match is not None and not self.pending:
+            register.check_match(self.trusted().fingerprint_sha256, if_match)
 
 
 def _check_endpoint(transaction: Connection, request: Request, tenant_id: int, unregistered: Unregistered) -> None:

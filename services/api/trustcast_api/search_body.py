@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from fastapi import HTTPException
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 
 from trustcast.domain import pem, private_key
 
@@ -27,11 +24,7 @@ async def search_body(request: Request, fields: Collection[str]) -> None:
     What stands in one of `fields` is named; other names may be anything. Raises `Rejected("private_key")`,
     `RequestValidationError`.
     """
-    try:
-        body = await request.body()
-    except ClientDisconnect:
-        raise HTTPException(HTTPStatus.BAD_REQUEST) from None
-    await run_in_threadpool(_search, body, fields)
+    await run_in_threadpool(_search, await request.body(), fields)
 
 
 def _search(body: bytes, fields: Collection[str]) -> None:

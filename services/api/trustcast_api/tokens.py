@@ -41,7 +41,6 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-_MOST_KEPT = 10_000  # answers of each sort
 _AT_ONCE = 500  # hashes in one question: databases bound the parameters of one statement
 _LONGEST_DOMAIN = 255
 _Kept = TypeVar("_Kept")
@@ -60,6 +59,7 @@ class _Answer:
 class _Seen:
     """What the database answered of late, by hash, and tenants by domain. Guesses push out guesses alone."""
 
+    most: int  # answers of each sort
     owned: dict[str, _Answer] = field(default_factory=dict)
     nobodys: dict[str, _Answer] = field(default_factory=dict)
     tenants: dict[str, tuple[int | None, float]] = field(default_factory=dict)
@@ -69,14 +69,16 @@ class _Seen:
         return found if found is not None and time.monotonic() < found.until else None
 
     def keep(self, sha256: str, answer: _Answer) -> None:
-        _keep(self.owned if answer.owner is not None else self.nobodys, sha256, answer)
+        self._keep(self.owned if answer.owner is not None else self.nobodys, sha256, answer)
 
+    def keep_tenant(self, domain: str, id_: int | None, *, until: float) -> None:
+        self._keep(self.tenants, domain, (id_, until))
 
-def _keep(kept: dict[str, _Kept], key: str, value: _Kept) -> None:
-    kept.pop(key, None)
-    if len(kept) >= _MOST_KEPT:
-        del kept[next(iter(kept))]
-    kept[key] = value
+    def _keep(self, kept: dict[str, _Kept], key: str, value: _Kept) -> None:
+        kept.pop(key, None)
+        if len(kept) >= self.most:
+            del kept[next(iter(kept))]
+        kept[key] = value
 
 
 class Tokens:
@@ -87,6 +89,7 @@ class Tokens:
     """
 
     LOOK_AGAIN_SECONDS = 1.0
+    MOST_KEPT = 10_000  # answers of each sort
 
     def __init__(
         self,
@@ -100,7 +103,7 @@ class Tokens:
         self._admin_token_sha256 = admin_token_sha256
         self._provider = provider
         self._now = now
-        self._seen = _Seen()
+        self._seen = _Seen(self.MOST_KEPT)
         self._asked: set[str] = set()
         self._looking = asyncio.Lock()
 
@@ -120,7 +123,7 @@ class Tokens:
     def look_again(self) -> None:
         """Take nothing that was known before this moment for true: a token or a tenant changed."""
         # What is looked up now goes where nobody looks any more.
-        self._seen = _Seen()
+        self._seen = _Seen(self.MOST_KEPT)
 
     async def _ask(self, presented: str) -> _Answer:
         self._asked.add(presented)
@@ -162,7 +165,7 @@ class Tokens:
         if until <= time.monotonic():
             until = time.monotonic() + self.LOOK_AGAIN_SECONDS
             id_ = await run_in_threadpool(self._look_for_tenant, domain)
-            _keep(seen.tenants, domain, (id_, until))
+            seen.keep_tenant(domain, id_, until=until)
         return id_
 
     def _look_for_tenant(self, domain: str) -> int | None:

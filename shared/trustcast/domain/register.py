@@ -108,12 +108,7 @@ class Register:
         held = self.held(tenant_id, alias_key)
         if held is None:
             raise _gone()
-        if if_match is not None and if_match != held.fingerprint_sha256:
-            raise PreconditionFailed(
-                "precondition_failed",
-                "Another certificate than the one named by If-Match has this alias now; look at it and decide again.",
-                field="If-Match",
-            )
+        check_match(held.fingerprint_sha256, if_match)
         if self._rotation_of(held) is not None:
             raise _under_way()
         return held
@@ -195,6 +190,16 @@ class Register:
 
     def _of(self, tenant_id: int) -> Iterable[Holding]:
         return (one for one in self._held.values() if one.tenant_id == tenant_id)
+
+
+def check_match(trusted_sha256: str, if_match: str | None) -> None:
+    """Raise `PreconditionFailed` if a request names another certificate than the trusted one (RFC 9110, 13.1.1)."""
+    if if_match is not None and if_match != trusted_sha256:
+        raise PreconditionFailed(
+            "precondition_failed",
+            "Another certificate than the one named by If-Match has this alias now; look at it and decide again.",
+            field="If-Match",
+        )
 
 
 def _gone() -> Conflict:

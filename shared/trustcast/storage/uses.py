@@ -13,7 +13,7 @@ from trustcast.domain.published_api import SUPPORTED_TYPES
 from trustcast.storage.tables import api, api_endpoint, certificate, certificate_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from sqlalchemy import CompoundSelect, Connection
 
@@ -60,14 +60,12 @@ def uncovered(
     tenant_id: int,
     alias_key: str,
     *,
-    gone: Collection[str] = frozenset(),
     successor: Certificate | None = None,
 ) -> list[Use]:
     """Return the uses that end when this certificate goes, or when `successor` takes its place.
 
     Those are the uses that neither the successor nor another certificate of the tenant serves: what serves an endpoint
-    goes wherever its role needs it (see `routing`). The certificates in `gone` (alias keys) do not count as others, nor
-    does the next one of a rotation, which may be called off.
+    goes wherever its role needs it (see `routing`). The next one of a rotation, which may be called off, is no other.
     """
     found = users(transaction, tenant_id, alias_key)
     if not found:
@@ -78,7 +76,7 @@ def uncovered(
     if successor is not None:
         kept = _served_at(own, successor, {one.endpoint for one in found})
         found = [one for one in found if one.endpoint not in kept]
-    covered = _covered(transaction, tenant_id, {one.endpoint for one in found}, without={alias_key, *gone})
+    covered = _covered(transaction, tenant_id, {one.endpoint for one in found}, without=alias_key)
     return [one for one in found if one.endpoint not in covered]
 
 
@@ -109,10 +107,10 @@ def _served(tenant_id: int, alias_key: str) -> CompoundSelect[Any]:
     )
 
 
-def _covered(transaction: Connection, tenant_id: int, endpoints: set[str], *, without: set[str]) -> set[str]:
-    """Return which of `endpoints` other certificates serve than those under `without`."""
+def _covered(transaction: Connection, tenant_id: int, endpoints: set[str], *, without: str) -> set[str]:
+    """Return which of `endpoints` other certificates serve than the one under `without`."""
     other, name = certificate.c, certificate_name.c
-    ours = other.tenant_id == tenant_id, other.alias_key.not_in(without), other.rotates.is_(None)
+    ours = other.tenant_id == tenant_id, other.alias_key != without, other.rotates.is_(None)
     found: set[str] = set()
     for some in chunks(endpoints):
         found.update(transaction.execute(select(other.endpoint).where(*ours, other.endpoint.in_(some))).scalars())
