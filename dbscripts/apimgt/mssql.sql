@@ -61,6 +61,7 @@ CREATE TABLE tenant (
     id INTEGER NOT NULL,
     domain NVARCHAR(255) COLLATE Latin1_General_100_BIN2 NOT NULL,
     on_expiry NVARCHAR(16) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    policy NVARCHAR(max) COLLATE Latin1_General_100_BIN2 NULL,
     PRIMARY KEY (id),
     UNIQUE (domain)
 );
@@ -225,6 +226,7 @@ CREATE TABLE operation (
     force BIT NOT NULL,
     if_match NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL,
     rotation NVARCHAR(255) COLLATE Latin1_General_100_BIN2 NULL,
+    activate_at DATETIMEOFFSET NULL,
     certificate NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL,
     fingerprint_sha256 NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NULL,
     problem NVARCHAR(max) COLLATE Latin1_General_100_BIN2 NULL,
@@ -257,6 +259,53 @@ CREATE INDEX ix_operation_tenant ON operation (tenant_id, sequence);
 GO
 
 CREATE INDEX ix_operation_state_sequence ON operation (state, sequence);
+
+GO
+
+CREATE TABLE operation_chain (
+    operation NVARCHAR(36) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    position INTEGER NOT NULL,
+    certificate NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    PRIMARY KEY (operation, position),
+    FOREIGN KEY(certificate) REFERENCES certificate_blob (sha256),
+    FOREIGN KEY(operation) REFERENCES operation (id)
+);
+
+GO
+
+CREATE INDEX ix_operation_chain_certificate ON operation_chain (certificate);
+
+GO
+
+CREATE TABLE batch (
+    id NVARCHAR(36) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    tenant_id INTEGER NOT NULL,
+    requested_by NVARCHAR(255) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    accepted_at DATETIMEOFFSET NOT NULL,
+    lines INTEGER NOT NULL,
+    lines_sha256 NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    complete BIT NOT NULL,
+    problem NVARCHAR(max) COLLATE Latin1_General_100_BIN2 NULL,
+    PRIMARY KEY (id),
+    FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+);
+
+GO
+
+CREATE TABLE batch_line (
+    batch NVARCHAR(36) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    line INTEGER NOT NULL,
+    alias NVARCHAR(255) COLLATE Latin1_General_100_BIN2 NULL,
+    operation NVARCHAR(36) COLLATE Latin1_General_100_BIN2 NULL,
+    problem NVARCHAR(max) COLLATE Latin1_General_100_BIN2 NULL,
+    PRIMARY KEY (batch, line),
+    FOREIGN KEY(batch) REFERENCES batch (id),
+    FOREIGN KEY(operation) REFERENCES operation (id)
+);
+
+GO
+
+CREATE INDEX ix_batch_line_operation ON batch_line (operation);
 
 GO
 
@@ -309,6 +358,7 @@ CREATE TABLE AM_CERTIFICATE_METADATA (
     END_POINT NVARCHAR(300) COLLATE Latin1_General_100_BIN2 NOT NULL,
     CERTIFICATE VARBINARY(max) NOT NULL,
     FINGERPRINT_SHA256 NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
+    KEY_SHA256 NVARCHAR(64) COLLATE Latin1_General_100_BIN2 NOT NULL,
     NOT_BEFORE DATETIMEOFFSET NOT NULL,
     NOT_AFTER DATETIMEOFFSET NOT NULL,
     OPERATION_ID NVARCHAR(36) COLLATE Latin1_General_100_BIN2 NOT NULL,
@@ -325,6 +375,10 @@ CREATE INDEX ix_am_certificate_metadata_endpoint ON AM_CERTIFICATE_METADATA (TEN
 GO
 
 CREATE INDEX ix_am_certificate_metadata_fingerprint ON AM_CERTIFICATE_METADATA (TENANT_ID, FINGERPRINT_SHA256);
+
+GO
+
+CREATE INDEX ix_am_certificate_metadata_key ON AM_CERTIFICATE_METADATA (TENANT_ID, KEY_SHA256);
 
 GO
 

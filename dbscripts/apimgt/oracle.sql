@@ -50,6 +50,7 @@ CREATE TABLE tenant (
     id NUMBER(10) NOT NULL,
     domain VARCHAR2(255 CHAR) NOT NULL,
     on_expiry VARCHAR2(16 CHAR) NOT NULL,
+    policy CLOB,
     PRIMARY KEY (id),
     UNIQUE (domain)
 );
@@ -179,6 +180,7 @@ CREATE TABLE operation (
     force NUMBER(1) NOT NULL,
     if_match VARCHAR2(64 CHAR),
     rotation VARCHAR2(255 CHAR),
+    activate_at DATE,
     certificate VARCHAR2(64 CHAR),
     fingerprint_sha256 VARCHAR2(64 CHAR),
     problem CLOB,
@@ -203,6 +205,43 @@ CREATE INDEX ix_operation_certificate ON operation (certificate);
 CREATE INDEX ix_operation_tenant ON operation (tenant_id, sequence);
 
 CREATE INDEX ix_operation_state_sequence ON operation (state, sequence);
+
+CREATE TABLE operation_chain (
+    operation VARCHAR2(36 CHAR) NOT NULL,
+    position NUMBER(10) NOT NULL,
+    certificate VARCHAR2(64 CHAR) NOT NULL,
+    PRIMARY KEY (operation, position),
+    FOREIGN KEY(certificate) REFERENCES certificate_blob (sha256),
+    FOREIGN KEY(operation) REFERENCES operation (id)
+);
+
+CREATE INDEX ix_operation_chain_certificate ON operation_chain (certificate);
+
+CREATE TABLE batch (
+    id VARCHAR2(36 CHAR) NOT NULL,
+    tenant_id NUMBER(10) NOT NULL,
+    requested_by VARCHAR2(255 CHAR) NOT NULL,
+    accepted_at DATE NOT NULL,
+    lines NUMBER(10) NOT NULL,
+    lines_sha256 VARCHAR2(64 CHAR) NOT NULL,
+    complete NUMBER(1) NOT NULL,
+    problem CLOB,
+    PRIMARY KEY (id),
+    FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+);
+
+CREATE TABLE batch_line (
+    batch VARCHAR2(36 CHAR) NOT NULL,
+    line NUMBER(10) NOT NULL,
+    alias VARCHAR2(255 CHAR),
+    operation VARCHAR2(36 CHAR),
+    problem CLOB,
+    PRIMARY KEY (batch, line),
+    FOREIGN KEY(batch) REFERENCES batch (id),
+    FOREIGN KEY(operation) REFERENCES operation (id)
+);
+
+CREATE INDEX ix_batch_line_operation ON batch_line (operation);
 
 CREATE TABLE truststore (
     environment VARCHAR2(255 CHAR) NOT NULL,
@@ -243,6 +282,7 @@ CREATE TABLE AM_CERTIFICATE_METADATA (
     END_POINT VARCHAR2(300 CHAR) NOT NULL,
     CERTIFICATE BLOB NOT NULL,
     FINGERPRINT_SHA256 VARCHAR2(64 CHAR) NOT NULL,
+    KEY_SHA256 VARCHAR2(64 CHAR) NOT NULL,
     NOT_BEFORE DATE NOT NULL,
     NOT_AFTER DATE NOT NULL,
     OPERATION_ID VARCHAR2(36 CHAR) NOT NULL,
@@ -255,6 +295,8 @@ CREATE TABLE AM_CERTIFICATE_METADATA (
 CREATE INDEX ix_am_certificate_metadata_endpoint ON AM_CERTIFICATE_METADATA (TENANT_ID, END_POINT);
 
 CREATE INDEX ix_am_certificate_metadata_fingerprint ON AM_CERTIFICATE_METADATA (TENANT_ID, FINGERPRINT_SHA256);
+
+CREATE INDEX ix_am_certificate_metadata_key ON AM_CERTIFICATE_METADATA (TENANT_ID, KEY_SHA256);
 
 CREATE INDEX ix_am_certificate_metadata_not_after ON AM_CERTIFICATE_METADATA (TENANT_ID, NOT_AFTER);
 

@@ -51,6 +51,7 @@ CREATE TABLE tenant (
     id INTEGER NOT NULL,
     domain VARCHAR(255) NOT NULL,
     on_expiry VARCHAR(16) NOT NULL,
+    policy JSON,
     PRIMARY KEY (id),
     UNIQUE (domain)
 );
@@ -180,6 +181,7 @@ CREATE TABLE operation (
     force BOOLEAN NOT NULL,
     if_match VARCHAR(64),
     rotation VARCHAR(255),
+    activate_at TIMESTAMP WITH TIME ZONE,
     certificate VARCHAR(64),
     fingerprint_sha256 VARCHAR(64),
     problem JSON,
@@ -204,6 +206,43 @@ CREATE INDEX ix_operation_certificate ON operation (certificate);
 CREATE INDEX ix_operation_tenant ON operation (tenant_id, sequence);
 
 CREATE INDEX ix_operation_state_sequence ON operation (state, sequence);
+
+CREATE TABLE operation_chain (
+    operation VARCHAR(36) NOT NULL,
+    position INTEGER NOT NULL,
+    certificate VARCHAR(64) NOT NULL,
+    PRIMARY KEY (operation, position),
+    FOREIGN KEY(certificate) REFERENCES certificate_blob (sha256),
+    FOREIGN KEY(operation) REFERENCES operation (id)
+);
+
+CREATE INDEX ix_operation_chain_certificate ON operation_chain (certificate);
+
+CREATE TABLE batch (
+    id VARCHAR(36) NOT NULL,
+    tenant_id INTEGER NOT NULL,
+    requested_by VARCHAR(255) NOT NULL,
+    accepted_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    lines INTEGER NOT NULL,
+    lines_sha256 VARCHAR(64) NOT NULL,
+    complete BOOLEAN NOT NULL,
+    problem JSON,
+    PRIMARY KEY (id),
+    FOREIGN KEY(tenant_id) REFERENCES tenant (id)
+);
+
+CREATE TABLE batch_line (
+    batch VARCHAR(36) NOT NULL,
+    line INTEGER NOT NULL,
+    alias VARCHAR(255),
+    operation VARCHAR(36),
+    problem JSON,
+    PRIMARY KEY (batch, line),
+    FOREIGN KEY(batch) REFERENCES batch (id),
+    FOREIGN KEY(operation) REFERENCES operation (id)
+);
+
+CREATE INDEX ix_batch_line_operation ON batch_line (operation);
 
 CREATE TABLE truststore (
     environment VARCHAR(255) NOT NULL,
@@ -244,6 +283,7 @@ CREATE TABLE AM_CERTIFICATE_METADATA (
     END_POINT VARCHAR(300) NOT NULL,
     CERTIFICATE BYTEA NOT NULL,
     FINGERPRINT_SHA256 VARCHAR(64) NOT NULL,
+    KEY_SHA256 VARCHAR(64) NOT NULL,
     NOT_BEFORE TIMESTAMP WITH TIME ZONE NOT NULL,
     NOT_AFTER TIMESTAMP WITH TIME ZONE NOT NULL,
     OPERATION_ID VARCHAR(36) NOT NULL,
@@ -256,6 +296,8 @@ CREATE TABLE AM_CERTIFICATE_METADATA (
 CREATE INDEX ix_am_certificate_metadata_endpoint ON AM_CERTIFICATE_METADATA (TENANT_ID, END_POINT);
 
 CREATE INDEX ix_am_certificate_metadata_fingerprint ON AM_CERTIFICATE_METADATA (TENANT_ID, FINGERPRINT_SHA256);
+
+CREATE INDEX ix_am_certificate_metadata_key ON AM_CERTIFICATE_METADATA (TENANT_ID, KEY_SHA256);
 
 CREATE INDEX ix_am_certificate_metadata_not_after ON AM_CERTIFICATE_METADATA (TENANT_ID, NOT_AFTER);
 

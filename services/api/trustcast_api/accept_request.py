@@ -6,6 +6,7 @@ import hashlib
 import json
 import uuid
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from trustcast.domain.messages import OperationAccepted
@@ -17,8 +18,6 @@ from trustcast_api.problems import ForbiddenError
 from trustcast_api.settings import Unregistered
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from trustcast.storage.session import Database
     from trustcast_api.principal import Principal
 
@@ -28,19 +27,22 @@ class Request:
     """A request that passed the door: `certificate` in DER, `endpoint` in normal form, neither for a delete.
 
     A replace and all that has a `rotation` get their endpoint, and the end of a rotation its certificate, when they
-    are written down. `if_match`, `rotation` and `force` are an operation's (see `Operation`); a delete with `rotation`
-    calls off the rotation of that alias key.
+    are written down. `chain` is what came with the certificate, in DER: kept, trusted nowhere. `if_match`, `rotation`,
+    `activate_at` and `force` are an operation's (see `Operation`); a delete with `rotation` calls off the rotation of
+    that alias key.
     """
 
     kind: Kind
     alias: str
     endpoint: str | None = None
     certificate: bytes | None = None
+    chain: tuple[bytes, ...] = ()
     ca: bool = False
     accept_expired: bool = False
     force: bool = False
     if_match: str | None = None
     rotation: str | None = None
+    activate_at: datetime | None = None
 
     @property
     def owner(self) -> str:
@@ -49,8 +51,11 @@ class Request:
 
     def sha256(self) -> str:
         """Hash all that is asked for, so that an Idempotency-Key can tell the same request from another."""
-        asked = asdict(self) | {"certificate": hashlib.sha256(self.certificate or b"").hexdigest()}
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        asked = asdict(self) | {
+            "certificate": hashlib.sha256(self.certificate or b"").hexdigest(),
+            "chain": [hashlib.sha256(one).hexdigest() for one in self.chain],
+        }
+        return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def accept_request(
@@ -107,6 +112,7 @@ def _operation(request: Request, who: Principal, at: datetime) -> Operation:
         force=request.force,
         if_match=request.if_match,
         rotation=request.rotation,
+        activate_at=request.activate_at,
         certificate=sha256,
         fingerprint_sha256=sha256,
         requested_by=who.name,

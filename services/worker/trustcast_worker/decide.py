@@ -204,4 +204,5 @@ def _trusted(held: Holding, put_by: Operation, der: bytes) -> TrustedCertificate
         operation=put_by.id,
         rotates=held.rotates,
         server_names=parsed.server_names,
+        key_sha256=parsed.key.fingerprint_sha256,
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from trustcast.storage.tables import certificate_blob, operation, truststore_change, truststore_entry
+from trustcast.storage.tables import certificate_blob, operation, operation_chain, truststore_change, truststore_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,6 +50,7 @@ def forget_unused(transaction: Connection, sha256s: Iterable[str]) -> None:
     of = certificate_blob.c.sha256
     used = [
         exists().where(operation.c.certificate == of),
+        exists().where(operation_chain.c.certificate == of),
         exists().where(truststore_entry.c.certificate == of),
         exists().where(truststore_change.c.certificate == of),
     ]

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class TrustedCertificate:
     """One row; `certificate` is DER. `endpoint` is in its normal form.
 
-    `rotates` is the alias key of the one whose place it is to take. `server_names` are `Certificate.server_names`; they
-    are written with the row and looked for, but not read back.
+    `rotates` is the alias key of the one whose place it is to take. `server_names` are `Certificate.server_names` and
+    `key_sha256` is its key's; they are written with the row and looked for, but not read back.
     """
 
     tenant_id: int
@@ -40,6 +40,7 @@ class TrustedCertificate:
     rotates: str | None = None
     warnings: Sequence[Mapping[str, str]] = ()
     server_names: Collection[str] = ()
+    key_sha256: str = ""
 
     @property
     def alias_key(self) -> str:
@@ -146,6 +147,7 @@ def _names(one: TrustedCertificate) -> list[dict[str, Any]]:
 
 def _values(one: TrustedCertificate) -> dict[str, Any]:
     values = {name: getattr(one, name) for name in _PLAIN}
+    values |= {"key_sha256": one.key_sha256}
     return values | {"alias_key": one.alias_key, "certificate": base64.b64encode(one.certificate)}
 
 

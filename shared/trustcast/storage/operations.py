@@ -49,7 +49,7 @@ class Operation:
 
     `if_match` is the SHA-256 of the certificate that has to be trusted under the alias when this is applied.
     `rotation` is the alias key of the other certificate in a rotation: an add with it comes beside that one, a replace
-    with it takes that one's certificate over and lets that alias go.
+    with it takes that one's certificate over and lets that alias go. Before `activate_at` it is not applied.
     """
 
     id: str
@@ -65,6 +65,7 @@ class Operation:
     force: bool = False
     if_match: str | None = None
     rotation: str | None = None
+    activate_at: datetime | None = None
     certificate: str | None = None
     fingerprint_sha256: str | None = None
     problem: Mapping[str, Any] | None = None

@@ -68,6 +68,7 @@ tenant = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("domain", String(255), nullable=False, unique=True),  # lower-case
     Column("on_expiry", String(16), nullable=False),  # keep, remove
+    Column("policy", JSON(none_as_null=True)),  # what differs from the defaults, by name; NULL: nothing
 )
 
 token = Table(
@@ -192,6 +193,7 @@ operation = Table(
     Column("force", Boolean, nullable=False, default=False),
     Column("if_match", String(64)),  # the SHA-256 that has to be trusted now
     Column("rotation", String(255)),  # the alias key of the other certificate in a rotation
+    Column("activate_at", Instant),  # not applied before
     # The bytes go when the operation is rejected; the fingerprint stays for the record.
     Column("certificate", ForeignKey("certificate_blob.sha256"), index=True),
     Column("fingerprint_sha256", String(64)),
@@ -208,6 +210,39 @@ operation = Table(
     Index("ix_operation_state_sequence", "state", "sequence"),
     Index("ix_operation_alias", "tenant_id", "alias_key"),
     Index("ix_operation_tenant", "tenant_id", "sequence"),
+)
+
+# What an upload held beside the certificate that it is about: kept and shown, trusted nowhere.
+operation_chain = Table(
+    "operation_chain",
+    metadata,
+    Column("operation", ForeignKey("operation.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("certificate", ForeignKey("certificate_blob.sha256"), nullable=False, index=True),
+)
+
+batch = Table(
+    "batch",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("tenant_id", ForeignKey("tenant.id"), nullable=False),
+    Column("requested_by", String(255), nullable=False),
+    Column("accepted_at", Instant, nullable=False),
+    # How far it was read, and the SHA-256 of all bytes up to there: a batch that broke off can go on.
+    Column("lines", Integer, nullable=False),
+    Column("lines_sha256", String(64), nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("problem", JSON(none_as_null=True)),  # why it ends before its end
+)
+
+batch_line = Table(
+    "batch_line",
+    metadata,
+    Column("batch", ForeignKey("batch.id"), primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),  # from 1; empty ones count
+    Column("alias", String(255)),  # NULL: none that may be shown
+    Column("operation", ForeignKey("operation.id"), index=True),  # NULL: refused at the door
+    Column("problem", JSON(none_as_null=True)),
 )
 
 operation_generation = Table(
@@ -228,6 +263,7 @@ certificate = Table(
     Column(_wso2("END_POINT"), String(300), nullable=False, key="endpoint"),
     Column(_wso2("CERTIFICATE"), LargeBinary, nullable=False, key="certificate"),  # base64 text, as WSO2 stores it
     Column(_wso2("FINGERPRINT_SHA256"), String(64), nullable=False, key="fingerprint_sha256"),
+    Column(_wso2("KEY_SHA256"), String(64), nullable=False, key="key_sha256"),  # of the SubjectPublicKeyInfo
     Column(_wso2("NOT_BEFORE"), Instant, nullable=False, key="not_before"),
     Column(_wso2("NOT_AFTER"), Instant, nullable=False, key="not_after"),
     Column(_wso2("OPERATION_ID"), ForeignKey("operation.id"), nullable=False, key="operation"),
@@ -235,6 +271,7 @@ certificate = Table(
     Column(_wso2("EXPIRY_ANNOUNCED"), Integer, key="expiry_announced"),  # days before the end that were announced last
     Index("ix_am_certificate_metadata_endpoint", "tenant_id", "endpoint"),
     Index("ix_am_certificate_metadata_fingerprint", "tenant_id", "fingerprint_sha256"),
+    Index("ix_am_certificate_metadata_key", "tenant_id", "key_sha256"),
     Index("ix_am_certificate_metadata_not_after", "tenant_id", "not_after"),
     Index("ix_am_certificate_metadata_expiry", "expiry_announced", "not_after"),
 )

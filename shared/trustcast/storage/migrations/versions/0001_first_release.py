@@ -61,6 +61,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("domain", sa.String(length=255), nullable=False),
         sa.Column("on_expiry", sa.String(length=16), nullable=False),
+        sa.Column("policy", sa.JSON(none_as_null=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("domain"),
     )
@@ -200,6 +201,7 @@ def upgrade() -> None:
         sa.Column("force", sa.Boolean(), nullable=False),
         sa.Column("if_match", sa.String(length=64), nullable=True),
         sa.Column("rotation", sa.String(length=255), nullable=True),
+        sa.Column("activate_at", Instant(), nullable=True),
         sa.Column("certificate", sa.String(length=64), nullable=True),
         sa.Column("fingerprint_sha256", sa.String(length=64), nullable=True),
         sa.Column("problem", sa.JSON(none_as_null=True), nullable=True),
@@ -223,6 +225,7 @@ def upgrade() -> None:
     op.create_index("ix_operation_certificate", "operation", ["certificate"], unique=False)
     op.create_index("ix_operation_tenant", "operation", ["tenant_id", "sequence"], unique=False)
     op.create_index("ix_operation_state_sequence", "operation", ["state", "sequence"], unique=False)
+    _uploads()
     op.create_table(
         "truststore",
         sa.Column("environment", sa.String(length=255), nullable=False),
@@ -276,6 +279,7 @@ def upgrade() -> None:
         sa.Column(wso2("END_POINT"), sa.String(length=300), nullable=False),
         sa.Column(wso2("CERTIFICATE"), sa.LargeBinary(), nullable=False),
         sa.Column(wso2("FINGERPRINT_SHA256"), sa.String(length=64), nullable=False),
+        sa.Column(wso2("KEY_SHA256"), sa.String(length=64), nullable=False),
         sa.Column(wso2("NOT_BEFORE"), Instant(), nullable=False),
         sa.Column(wso2("NOT_AFTER"), Instant(), nullable=False),
         sa.Column(wso2("OPERATION_ID"), sa.String(length=36), nullable=False),
@@ -297,6 +301,12 @@ def upgrade() -> None:
         "ix_am_certificate_metadata_fingerprint",
         wso2("AM_CERTIFICATE_METADATA"),
         [wso2("TENANT_ID"), wso2("FINGERPRINT_SHA256")],
+        unique=False,
+    )
+    op.create_index(
+        "ix_am_certificate_metadata_key",
+        wso2("AM_CERTIFICATE_METADATA"),
+        [wso2("TENANT_ID"), wso2("KEY_SHA256")],
         unique=False,
     )
     op.create_index(
@@ -370,3 +380,57 @@ def upgrade() -> None:
     empty = {"environment": "default", "generation": 0, "entries": 0, "entries_sha256": Truststore().digest()}
     op.bulk_insert(truststore, [empty])
     op.bulk_insert(audit_tail, [{"id": 1, "sequence": 0, "sha256": GENESIS}])
+
+
+def _uploads() -> None:
+    """Create what remembers several certificates sent at once."""
+    op.create_table(
+        "operation_chain",
+        sa.Column("operation", sa.String(length=36), nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("certificate", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["certificate"],
+            ["certificate_blob.sha256"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["operation"],
+            ["operation.id"],
+        ),
+        sa.PrimaryKeyConstraint("operation", "position"),
+    )
+    op.create_index("ix_operation_chain_certificate", "operation_chain", ["certificate"], unique=False)
+    op.create_table(
+        "batch",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("tenant_id", sa.Integer(), nullable=False),
+        sa.Column("requested_by", sa.String(length=255), nullable=False),
+        sa.Column("accepted_at", Instant(), nullable=False),
+        sa.Column("lines", sa.Integer(), nullable=False),
+        sa.Column("lines_sha256", sa.String(length=64), nullable=False),
+        sa.Column("complete", sa.Boolean(), nullable=False),
+        sa.Column("problem", sa.JSON(none_as_null=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"],
+            ["tenant.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "batch_line",
+        sa.Column("batch", sa.String(length=36), nullable=False),
+        sa.Column("line", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("alias", sa.String(length=255), nullable=True),
+        sa.Column("operation", sa.String(length=36), nullable=True),
+        sa.Column("problem", sa.JSON(none_as_null=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["batch"],
+            ["batch.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["operation"],
+            ["operation.id"],
+        ),
+        sa.PrimaryKeyConstraint("batch", "line"),
+    )
+    op.create_index("ix_batch_line_operation", "batch_line", ["operation"], unique=False)
