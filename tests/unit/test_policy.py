@@ -228,7 +228,7 @@ def test_what_openssl_makes_by_default_is_accepted_with_a_loud_warning() -> None
 
 
 def test_setting_rejects_what_openssl_makes_by_default() -> None:
-    assert _refusal(OPENSSL_DEFAULT, Policy(allow_server_ca=False)) == "ca_not_allowed"
+    assert _refusal(OPENSSL_DEFAULT, Policy(allow_server_ca=False)) == "server_ca_forbidden"
 
 
 def test_ca_named_like_the_endpoint_but_signed_by_another_is_rejected() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,11 @@ from trustcast.storage.operations import Kind, State
 from trustcast.storage.tables import SUPER_TENANT, certificate, operation, tenant
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import ColumnElement, Connection
+
+    from trustcast.domain.policy import Policy
 
 UNKNOWN_DOMAIN = (
     "There is no tenant of this domain; GET /v1/tenants lists those there are, PUT /v1/tenants/{id} makes one."
@@ -29,11 +34,15 @@ class OnExpiry(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """`id` is -1234 for the super tenant and positive for others; `domain` is lower-case and unique."""
+    """`id` is -1234 for the super tenant and positive for others; `domain` is lower-case and unique.
+
+    `policy` is what differs from the installation's, as `Policy.with_settings` reads it.
+    """
 
     id: int
     domain: str
     on_expiry: OnExpiry
+    policy: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 _COLUMNS = [tenant.c[name] for name in Tenant.__dataclass_fields__]
@@ -71,12 +80,21 @@ def page(transaction: Connection, *, limit: int, offset: int) -> tuple[list[Tena
 
 def add(transaction: Connection, new: Tenant) -> None:
     """Write a new tenant down."""
-    transaction.execute(insert(tenant).values(**asdict(new)))
+    transaction.execute(insert(tenant).values(**asdict(new) | {"policy": _kept(new)}))
 
 
 def change(transaction: Connection, new: Tenant) -> None:
     """Give the tenant with this id the other values."""
-    transaction.execute(update(tenant).where(tenant.c.id == new.id).values(domain=new.domain, on_expiry=new.on_expiry))
+    values = {"domain": new.domain, "on_expiry": new.on_expiry, "policy": _kept(new)}
+    transaction.execute(update(tenant).where(tenant.c.id == new.id).values(values))
+
+
+def policies(transaction: Connection, tenant_ids: Iterable[int], default: Policy) -> dict[int, Policy]:
+    """Return each of these tenants' policy; `default`, the installation's, is that of those who have none."""
+    asked = set(tenant_ids)
+    query = select(tenant.c.id, tenant.c.policy).where(tenant.c.id.in_(asked), tenant.c.policy.is_not(None))
+    own = {row.id: default.with_settings(row.policy) for row in transaction.execute(query)}
+    return dict.fromkeys(asked, default) | own
 
 
 def taken_by_alias(transaction: Connection, id: int) -> bool:  # noqa: A002
@@ -105,4 +123,8 @@ def _one(transaction: Connection, condition: ColumnElement[bool]) -> Tenant | No
 
 
 def _tenant(row: Any) -> Tenant:
-    return Tenant(row.id, row.domain, OnExpiry(row.on_expiry))
+    return Tenant(row.id, row.domain, OnExpiry(row.on_expiry), row.policy or {})
+
+
+def _kept(one: Tenant) -> dict[str, Any] | None:
+    return dict(one.policy) or None
