@@ -15,7 +15,7 @@ from trustcast.domain import register
 from trustcast.domain.certificate import Certificate
 from trustcast.domain.errors import Conflict, NotFound, Rejected
 from trustcast.domain.published_api import SUPPORTED_TYPES
-from trustcast.storage import apis, certificates, operations, presence, uses
+from trustcast.storage import apis, certificates, chains, operations, presence, uses
 from trustcast.storage.operations import Kind
 from trustcast_api.problems import HinderedError
 from trustcast_api.settings import Unregistered
@@ -159,6 +159,7 @@ def _with_next(transaction: Connection, request: Request, tenant_id: int) -> Req
         alias=alias,
         endpoint=endpoint,
         certificate=new.certificate,
+        chain=tuple(chains.of(transaction, [new.operation]).get(new.operation, ())),
         ca=put.ca,
         accept_expired=put.accept_expired,
     )

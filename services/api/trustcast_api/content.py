@@ -1,4 +1,4 @@
-"""A certificate as a file: DER, PEM, or the chain that can be made of what the tenant trusts."""
+"""A certificate as a file: DER, PEM, or the chain that can be made of what came with it and of what is trusted."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from trustcast.domain import chain
-from trustcast.storage import certificates
+from trustcast.storage import certificates, chains
 from trustcast_api.problems import NotAcceptableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from sqlalchemy import Connection
 
     from trustcast.storage.certificates import TrustedCertificate
     from trustcast.storage.session import Database
@@ -67,24 +67,24 @@ def form_of(accept: str) -> Form:
 def content(database: Database, tenant_id: int, alias_key: str, form: Form) -> File:
     """Return one certificate as a file. Raises `NotFound("certificate_not_found")`.
 
-    A chain is PEM: this certificate, then its issuer if the tenant trusts that one, too, then that one's, and so on.
-    Only single certificates are ever uploaded, so where no issuer is trusted it is this certificate alone.
+    A chain is PEM: this certificate, then its issuer if that came with it or the tenant trusts it, too, then that
+    one's, and so on; at last what else came with it.
     """
     with database.reading() as transaction:
         one = certificates.get(transaction, tenant_id, alias_key)
-        issuers = certificates.authorities(transaction, tenant_id) if form is Form.CHAIN else []
+        links = _links(transaction, one) if form is Form.CHAIN else [one.certificate]
     return File(
         name=f"{one.alias}.{'crt' if form is Form.DER else 'pem'}",
         media_type=MEDIA_TYPES[form],
-        data=_written(one, form, issuers),
+        data=one.certificate if form is Form.DER else b"".join(map(pem, links)),
         fingerprint_sha256=one.fingerprint_sha256,
     )
 
 
-def _written(one: TrustedCertificate, form: Form, issuers: Iterable[bytes]) -> bytes:
-    if form is Form.DER:
-        return one.certificate
-    return b"".join(map(pem, chain.chain(one.certificate, issuers)))
+def _links(transaction: Connection, one: TrustedCertificate) -> list[bytes]:
+    kept = chains.of(transaction, [one.operation]).get(one.operation, [])
+    issuers = certificates.authorities(transaction, one.tenant_id)
+    return [*dict.fromkeys([*chain.chain(one.certificate, [*kept, *issuers]), *kept])]
 
 
 def pem(der: bytes) -> bytes:

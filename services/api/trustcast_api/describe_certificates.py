@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trustcast.domain import alias as aliases
-from trustcast.storage import certificates, routing
-from trustcast_api.list_certificates import Status, status_of
+from trustcast.storage import certificates, chains, routing
+from trustcast_api.list_certificates import Status
 from trustcast_api.schemas_of_certificates import CertificateBody
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def describe(database: Database, tenant_id: int, alias: str, *, at: datetime) ->
     """Return one trusted certificate as it stands at `at`. Raises `NotFound("certificate_not_found")`."""
     with database.reading() as transaction:
         one = certificates.get(transaction, tenant_id, aliases.key(alias))
-        return _bodies(transaction, tenant_id, [one], None, at)[0]
+        return _bodies(transaction, tenant_id, [one], at)[0]
 
 
 def describe_page(
@@ -31,18 +31,17 @@ def describe_page(
 ) -> list[CertificateBody]:
     """Return a page of `list_certificates` that was asked for with `status`."""
     with database.reading() as transaction:
-        return _bodies(transaction, tenant_id, found, status, at)
+        return _bodies(transaction, tenant_id, found, None if status is Status.PENDING else at)
 
 
 def _bodies(
-    transaction: Connection, tenant_id: int, found: Sequence[TrustedCertificate], asked: Status | None, at: datetime
+    transaction: Connection, tenant_id: int, found: Sequence[TrustedCertificate], at: datetime | None
 ) -> list[CertificateBody]:
     reach = routing.environments_of(transaction, tenant_id, [(one.alias_key, one.endpoint) for one in found])
-
-    def status(one: TrustedCertificate) -> Status:
-        return Status.PENDING if asked is Status.PENDING else status_of(one.not_before, one.not_after, at=at)
-
+    kept = chains.of(transaction, [one.operation for one in found])
     return [
-        CertificateBody.of(one, status=status(one), environments=sorted(reach[one.alias_key, one.endpoint]))
+        CertificateBody.of(
+            one, environments=reach[one.alias_key, one.endpoint], chain=kept.get(one.operation, ()), at=at
+        )
         for one in found
     ]

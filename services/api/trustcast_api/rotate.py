@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from trustcast.domain import alias as aliases
 from trustcast.domain.errors import NotFound, Rejected
-from trustcast.storage import certificates, presence, routing
+from trustcast.storage import certificates, chains, presence, routing
 from trustcast.storage.operations import Kind
 from trustcast_api.accept_request import Request
 from trustcast_api.complete_request import successor
@@ -25,6 +25,7 @@ class Rotation:
     current: TrustedCertificate
     following: TrustedCertificate
     environments: list[str]
+    chains: dict[str, list[bytes]]  # by operation
     gateways: list[Presence]
 
     @property
@@ -55,10 +56,12 @@ def describe(database: Database, tenant_id: int, alias: str) -> Rotation:
         following = successor(transaction, tenant_id, aliases.key(alias))
         place = following.alias_key, following.endpoint
         reach = routing.environments_of(transaction, tenant_id, [place])
+        current = certificates.get(transaction, tenant_id, aliases.key(alias))
         return Rotation(
-            current=certificates.get(transaction, tenant_id, aliases.key(alias)),
+            current=current,
             following=following,
             environments=sorted(reach[place]),
+            chains=chains.of(transaction, [current.operation, following.operation]),
             gateways=presence.of_certificate(transaction, following),
         )
 
