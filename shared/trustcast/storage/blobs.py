@@ -24,10 +24,18 @@ _CHUNK = 500  # databases bound the parameters of one statement
 
 def keep(transaction: Connection, der: bytes) -> str:
     """Store `der` unless it is there; return its SHA-256 in hexadecimal."""
-    sha256 = hashlib.sha256(der).hexdigest()
-    make = sqlite.insert if transaction.dialect.name == "sqlite" else postgresql.insert
-    transaction.execute(make(certificate_blob).values(sha256=sha256, der=der).on_conflict_do_nothing())
+    (sha256,) = keep_all(transaction, [der])
     return sha256
+
+
+def keep_all(transaction: Connection, ders: Iterable[bytes]) -> list[str]:
+    """Store each of `ders` unless it is there; return their SHA-256s in hexadecimal."""
+    named = [(hashlib.sha256(der).hexdigest(), der) for der in ders]
+    if named:
+        make = sqlite.insert if transaction.dialect.name == "sqlite" else postgresql.insert
+        rows = [{"sha256": sha256, "der": der} for sha256, der in named]
+        transaction.execute(make(certificate_blob).on_conflict_do_nothing(), rows)
+    return [sha256 for sha256, _ in named]
 
 
 def read(transaction: Connection, sha256s: Iterable[str]) -> dict[str, bytes]:

@@ -100,10 +100,18 @@ _COLUMNS = [operation.c[name] for name in Operation.__dataclass_fields__]
 
 def add(transaction: Connection, new: Operation) -> None:
     """Write an accepted request down."""
+    add_all(transaction, [new])
+
+
+def add_all(transaction: Connection, new: Sequence[Operation]) -> None:
+    """Write accepted requests down, in the order of acceptance."""
+    if new:
+        transaction.execute(insert(operation), [_row(one) for one in new])
+
+
+def _row(new: Operation) -> dict[str, Any]:
     values = {name: getattr(new, name) for name in Operation.__dataclass_fields__}
-    transaction.execute(
-        insert(operation).values(**values | {"alias_key": new.alias_key, "warnings": list(new.warnings)})
-    )
+    return values | {"alias_key": new.alias_key, "warnings": list(new.warnings)}
 
 
 def get(transaction: Connection, tenant_id: int, id: str) -> Operation:  # noqa: A002 - the field's name
