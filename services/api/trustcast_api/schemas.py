@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
-from trustcast.domain import pem
+from trustcast.domain import pem, policy
 from trustcast.storage.gateways import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from trustcast.storage.gateways import GatewayStatus
-    from trustcast.storage.truststores import Status
+    from trustcast.storage.truststores import Noted, Status
 
 
 def _rfc3339(at: datetime) -> str:
@@ -56,10 +56,11 @@ class WarningBody(BaseModel):
 
 
 class EntryBody(BaseModel):
-    """One entry of a truststore."""
+    """One entry of a truststore, and what to know about it as of now."""
 
     alias: str
     fingerprint_sha256: str
+    warnings: list[WarningBody]
 
 
 class GatewayBody(BaseModel):
@@ -86,7 +87,7 @@ class TruststoreBody(BaseModel):
                     "type": "hybrid",
                     "generation": 12,
                     "entries_sha256": "9c" * 32,
-                    "entries": [{"alias": "billing", "fingerprint_sha256": "4f" * 32}],
+                    "entries": [{"alias": "billing", "fingerprint_sha256": "4f" * 32, "warnings": []}],
                     "gateways": [
                         {
                             "name": "gateway-1",
@@ -113,15 +114,26 @@ class TruststoreBody(BaseModel):
     converged: bool
 
     @classmethod
-    def of(cls, status: Status, entries: Mapping[str, str], gateways: Sequence[GatewayStatus]) -> TruststoreBody:
-        """Describe a truststore."""
+    def of(
+        cls,
+        status: Status,
+        entries: Mapping[str, str],
+        gateways: Sequence[GatewayStatus],
+        noted: Mapping[str, Noted],
+        *,
+        at: datetime,
+    ) -> TruststoreBody:
+        """Describe a truststore as it stands at `at`; `noted` is what there is to say of its entries, by alias."""
         bodies = [_gateway(one, status) for one in gateways]
         return cls(
             environment=status.environment,
             type=status.type,
             generation=status.generation,
             entries_sha256=status.entries_sha256,
-            entries=[EntryBody(alias=alias, fingerprint_sha256=sha256) for alias, sha256 in sorted(entries.items())],
+            entries=[
+                EntryBody(alias=alias, fingerprint_sha256=sha256, warnings=_standing(noted.get(alias), at))
+                for alias, sha256 in sorted(entries.items())
+            ],
             gateways=bodies,
             converged=all(one.in_sync for one in bodies),
         )
@@ -182,6 +194,13 @@ class ReportBody(BaseModel):
     phase: Phase
     code: str | None = Field(default=None, pattern="^[a-z0-9_]{1,64}$")
     detail: Prose | None = None
+
+
+def _standing(noted: Noted | None, at: datetime) -> list[WarningBody]:
+    if noted is None:
+        return []
+    warnings = policy.standing_warnings(noted.warnings, not_after=noted.not_after, at=at)
+    return [WarningBody(code=one.code, detail=one.detail) for one in warnings]
 
 
 def _gateway(one: GatewayStatus, status: Status) -> GatewayBody:

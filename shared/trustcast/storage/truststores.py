@@ -5,21 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import String, and_, case, cast, delete, insert, select, update
 
 from trustcast.domain.errors import NotFound
 from trustcast.domain.truststore import ChangeSet, Truststore
 from trustcast.storage.tables import (
+    SUPER_TENANT,
+    certificate,
     certificate_blob,
     environment,
     head,
+    operation,
     truststore,
     truststore_change,
     truststore_entry,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -111,6 +114,32 @@ def content(transaction: Connection, name: str) -> Truststore:
     of = truststore_entry.c
     rows = transaction.execute(select(of.alias, of.certificate).where(of.environment == name))
     return Truststore({row.alias: row.certificate for row in rows})
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Until when the certificate of an entry is valid, and what its owner was warned of when it came in."""
+
+    not_after: datetime
+    warnings: Sequence[Mapping[str, str]]
+
+
+def noted(transaction: Connection, name: str) -> dict[str, Noted]:
+    """Return alias -> what is noted of each current entry; linear in their number.
+
+    The aliases in truststores are those of `aliases.on_gateways`.
+    """
+    of, entry = certificate.c, truststore_entry.c
+    others = of.alias_key + "_" + cast(of.tenant_id, String)
+    alias = case((of.tenant_id == SUPER_TENANT, of.alias_key), else_=others)
+    same = and_(entry.alias == alias, entry.certificate == of.fingerprint_sha256)
+    rows = transaction.execute(
+        select(entry.alias, of.not_after, operation.c.warnings)
+        .join_from(certificate, operation, of.operation == operation.c.id)
+        .join(truststore_entry, same)
+        .where(entry.environment == name)
+    )
+    return {row.alias: Noted(row.not_after, row.warnings) for row in rows}
 
 
 def changes(transaction: Connection, name: str, *, after: int) -> ChangeSet:

@@ -93,7 +93,8 @@ def truststore(name: Name, here: Here) -> TruststoreBody:
     with here.database.reading() as transaction:
         status = truststores.status(transaction, name)
         entries = truststores.content(transaction, name).entries
-        return TruststoreBody.of(status, entries, gateways.in_environment(transaction, name))
+        there = gateways.in_environment(transaction, name)
+        return TruststoreBody.of(status, entries, there, truststores.noted(transaction, name), at=here.now())
 
 
 @router.get(
