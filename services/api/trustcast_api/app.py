@@ -16,6 +16,7 @@ from trustcast_api import oidc, openapi, problems, routes, tokens
 from trustcast_api.app_context import Context
 from trustcast_api.behind_proxies import BehindProxies
 from trustcast_api.body_limit import BodyLimit
+from trustcast_api.commit_together import CommitTogether
 from trustcast_api.drainer import Drainer
 from trustcast_api.endings import Endings
 from trustcast_api.enrol_gateways import enrol
@@ -40,11 +41,18 @@ def create_app(settings: Settings) -> FastAPI:
     sender = broker.connect(settings.broker(), settings.redis())
     drainer = Drainer(database, sender)
     refusals = Refusals(database, now=lambda: datetime.now(UTC))
+    together = CommitTogether(
+        database,
+        unregistered=settings.unregistered_endpoints,
+        now=lambda: datetime.now(UTC),
+        accepted=drainer.wake,
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         drainer.start()
         yield
+        await together.stop()
         drainer.stop()
         refusals.stop()
         sender.close()
@@ -53,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = application(lifespan)
     if settings.trusted_proxies:
         app.add_middleware(BehindProxies, trusted=settings.trusted_proxies)
-    app.state.context = Context(database, sender, drainer, known, settings, refusals, Endings(database))
+    app.state.context = Context(database, sender, drainer, known, settings, refusals, Endings(database), together)
     return app
 
 

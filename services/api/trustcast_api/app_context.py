@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, cast
 
 from fastapi import Request
 
+from trustcast.domain.policy import Policy
+
 if TYPE_CHECKING:
     from trustcast.broker import Broker
     from trustcast.storage.session import Database
+    from trustcast_api.commit_together import CommitTogether
     from trustcast_api.drainer import Drainer
     from trustcast_api.endings import Endings
     from trustcast_api.refusals import Refusals
@@ -29,6 +32,12 @@ class Context:
     settings: Settings
     refusals: Refusals
     endings: Endings
+    together: CommitTogether
+
+    @property
+    def policy(self) -> Policy:
+        """The rules for what comes in, where a tenant has none of its own; the worker decides by the same setting."""
+        return Policy(certificates_per_endpoint=self.settings.per_endpoint)
 
     def now(self) -> datetime:
         """Return the time."""

@@ -8,7 +8,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from trustcast.storage import operations
-from trustcast_api.accept_request import accept_request
+from trustcast_api.accept_request import Asked
 
 if TYPE_CHECKING:
     from trustcast.storage.operations import Operation
@@ -21,16 +21,7 @@ log = structlog.get_logger("trustcast.api")
 
 async def accept(here: Context, request: Request, *, who: Principal, idempotency_key: str | None = None) -> Operation:
     """Write the request down, have the worker woken, and return the operation. Raises what `accept_request` raises."""
-    operation = await run_in_threadpool(
-        accept_request,
-        here.database,
-        request,
-        who=who,
-        idempotency_key=idempotency_key,
-        at=here.now(),
-        unregistered=here.settings.unregistered_endpoints,
-    )
-    here.drainer.wake()
+    operation = await here.together.accept(Asked(request, who, idempotency_key))
     log.info("accepted", operation=operation.id, kind=operation.kind, requested_by=who.name)
     return operation
 
