@@ -76,6 +76,10 @@ _PKCS7_OID = bytes.fromhex("06092a864886f70d0107")
 
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _LONG_LENGTHS = range(0x81, 0x85)
+BEGIN = b"-----BEGIN "
+LABELS = (b"CERTIFICATE", b"PKCS7", b"CMS")
+
+_DASHES = b"-----"
 _WHITESPACE = b" \t\r\n"
 _WAS_PEM = re.compile(rb"BEGIN CERTIFICATE|END CERTIFICATE|\A\s*MII")
 _BEGIN = re.compile(rb"-----BEGIN ([^\r\n]*?)-----")
@@ -88,6 +92,35 @@ def refuse_private_key(data: bytes, field: str | None = None) -> None:
     """Raise `Rejected` (`private_key`) if `data`, the value of any `field`, holds private key material."""
     if private_key.found_in(data):
         raise Rejected("private_key", REASONS["private_key"], field=field)
+
+
+def blocks(data: bytes) -> list[bytes]:
+    """Return what the blocks with one of the `LABELS` hold; the empty list where there is no trace of PEM.
+
+    Raises `Rejected` with a code of `REASONS` and the field `certificate` for a block with another label, a damaged
+    one, and anything but white space around them.
+    """
+    if data.startswith(_BYTE_ORDER_MARKS):
+        raise _rejected("byte_order_mark")
+    before, *parts = data.split(BEGIN)
+    if not parts and not _WAS_PEM.search(data):
+        return []
+    if any(_label(part) not in LABELS for part in parts):
+        raise _rejected("other_pem_block")
+    if not parts or any(_end(part) not in part for part in parts):
+        raise _rejected("broken_pem")
+    found = [part.partition(_end(part)) for part in parts]
+    if any(text.strip(_WHITESPACE) for text in (before, *(after for _, _, after in found))):
+        raise _rejected("text_around_certificate")
+    return [_from_body(block.partition(_DASHES)[2]) for block, _, _ in found]
+
+
+def _label(part: bytes) -> bytes:
+    return part.partition(_DASHES)[0]
+
+
+def _end(part: bytes) -> bytes:
+    return _DASHES + b"END " + _label(part) + _DASHES
 
 
 def only_certificate(data: bytes) -> bytes:
