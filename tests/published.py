@@ -8,12 +8,13 @@ from typing import Any
 
 from tests.pipeline import ADMIN
 from trustcast.domain.environment import EnvironmentType
+from trustcast.domain.policy import USUAL, Policy
 from trustcast.domain.published_api import Backends, EndpointKind, PublishedApi
 from trustcast.storage.session import Database
 from trustcast.storage.tenants import OnExpiry
 from trustcast_api.change_api import change_api
 from trustcast_api.change_environment import change_environment
-from trustcast_api.change_tenant import change_tenant
+from trustcast_api.change_tenant import PolicyChange, change_tenant
 from trustcast_api.once import Answer
 from trustcast_api.principal import Principal
 from trustcast_api.register_api import register_api
@@ -70,7 +71,15 @@ def environment(
     )
 
 
-def tenant(database: Database, id: int, domain: str = "", on_expiry: str = "keep") -> Answer:  # noqa: A002
+def tenant(
+    database: Database,
+    id: int,  # noqa: A002
+    domain: str = "",
+    on_expiry: str = "keep",
+    *,
+    policy: dict[str, Any] | None = None,
+    usual: Policy = USUAL,
+) -> Answer:
     return change_tenant(
         database,
         id,
@@ -79,6 +88,7 @@ def tenant(database: Database, id: int, domain: str = "", on_expiry: str = "keep
         who=ADMIN,
         idempotency_key=None,
         at=NOON,
+        policy=PolicyChange(policy or {}, usual),
     )
 
 

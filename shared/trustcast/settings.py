@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, model_validator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +67,17 @@ class BrokerSettings(RedisSettings):
         if self.broker_url_file is not None:
             return secret(self.broker_url_file)
         return self.broker_url or self.redis()
+
+
+class PolicySettings(Settings):
+    """What the installation accepts where a tenant's own policy does not say otherwise; see `domain/policy.py`."""
+
+    certificates_per_endpoint: PositiveInt | Literal["unlimited"] = 1
+
+    @property
+    def per_endpoint(self) -> int | None:
+        """Certificates per endpoint, None: no limit."""
+        return None if self.certificates_per_endpoint == "unlimited" else self.certificates_per_endpoint
 
 
 S = TypeVar("S", bound=Settings)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tests.pipeline import Pipeline
 from tests.published import publisher_of, tenant
 from trustcast.domain.errors import Conflict, NotFound, Rejected
-from trustcast.storage import tenants, truststores
+from trustcast.domain.policy import Policy
+from trustcast.storage import tables, tenants, truststores
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT, audit_event
 from trustcast.storage.tenants import OnExpiry, Tenant
@@ -40,7 +42,7 @@ def test_tenant_is_made_and_edited(database: Database) -> None:
     edited = tenant(database, 7, "pasta.example", "remove")
 
     assert (made.status, edited.status) == (201, 200)
-    assert made.body == {"id": 7, "domain": "pizza.example", "on_expiry": "keep"}
+    assert made.body == {"id": 7, "domain": "pizza.example", "on_expiry": "keep", "policy": Policy().settings()}
     assert kept(database) == [CARBON, Tenant(7, "pasta.example", OnExpiry.REMOVE)]
 
 
@@ -145,3 +147,87 @@ def test_tenant_that_was_there_first_keeps_what_it_is(database: Database) -> Non
     assert tenant(database, 7, "pasta.example").status == 200
     pipeline.run()
     assert (pipeline.operation(operation).problem or {})["code"] == "alias_reserved"
+
+
+def own(database: Database, id: int = 7) -> object:  # noqa: A002
+    """What is written down of a tenant's policy."""
+    with database.reading() as transaction:
+        return transaction.execute(select(tables.tenant.c.policy).where(tables.tenant.c.id == id)).scalar_one()
+
+
+def policy_of(database: Database, id: int = 7, usual: Policy | None = None) -> Policy:  # noqa: A002
+    with database.reading() as transaction:
+        return tenants.policies(transaction, [id], usual or Policy())[id]
+
+
+def test_setting_that_is_not_named_stays_as_it_is(database: Database) -> None:
+    tenant(database, 7, policy={"allow_v1": True})
+    tenant(database, 7, policy={"certificates_per_endpoint": 3})
+    edited = tenant(database, 7)
+
+    assert policy_of(database) == Policy(allow_v1=True, certificates_per_endpoint=3)
+    assert edited.body["policy"] == Policy().settings() | {"allow_v1": True, "certificates_per_endpoint": 3}
+
+
+def test_null_brings_the_installations_setting_back(database: Database) -> None:
+    usual = Policy(certificates_per_endpoint=None)
+    tenant(database, 7, policy={"certificates_per_endpoint": 2, "allow_ca": False}, usual=usual)
+    edited = tenant(database, 7, policy={"certificates_per_endpoint": None}, usual=usual)
+
+    assert edited.body["policy"]["certificates_per_endpoint"] == "unlimited"
+    assert policy_of(database, usual=usual) == Policy(certificates_per_endpoint=None, allow_ca=False)
+
+
+def test_unlimited_is_not_the_same_as_nothing_said(database: Database) -> None:
+    tenant(database, 7, policy={"certificates_per_endpoint": "unlimited"})
+
+    assert policy_of(database).certificates_per_endpoint is None
+
+
+def test_policy_that_is_read_and_sent_back_changes_nothing(database: Database) -> None:
+    read = tenant(database, 7, policy={"allow_v1": True}).body["policy"]
+    tenant(database, 7, policy=read)
+
+    assert own(database) == {"allow_v1": True}
+    with database.reading() as transaction:
+        assert transaction.execute(select(audit_event.c.action)).scalars().all() == ["tenant.created"]
+
+
+def test_tenant_like_the_others_has_no_policy_written_down(database: Database) -> None:
+    tenant(database, 7, policy={"allow_v1": True})
+    tenant(database, 7, policy={"allow_v1": False})
+
+    assert own(database) is None
+
+
+def test_what_a_newer_version_wrote_is_left_alone_and_says_nothing(database: Database) -> None:
+    tenant(database, 7)
+    newer = {"allow_quantum": True, "allow_v1": "on Sundays", "certificates_per_endpoint": True, "allow_ca": False}
+    with database.writing() as transaction:
+        transaction.execute(update(tables.tenant).where(tables.tenant.c.id == 7).values(policy=newer))
+        transaction.commit()
+
+    assert policy_of(database) == Policy(allow_ca=False)
+    tenant(database, 7, policy={"allow_short_keys": True})
+    assert own(database) == newer | {"allow_short_keys": True}
+
+
+def test_trail_says_how_a_policy_was_before_and_is_after(database: Database) -> None:
+    tenant(database, 7)
+    tenant(database, 7, policy={"allow_weak_signatures": True})
+
+    with database.reading() as transaction:
+        kept = transaction.execute(select(audit_event.c.facts).order_by(audit_event.c.sequence)).scalars().all()
+    facts = json.loads(kept[-1])
+    assert facts["before"]["policy"] == Policy().settings()
+    assert facts["after"]["policy"] == Policy(allow_weak_signatures=True).settings()
+
+
+def test_each_tenant_has_its_own_policy_and_the_others_the_installations(database: Database) -> None:
+    tenant(database, 7, policy={"allow_v1": True})
+    tenant(database, 8)
+    usual = Policy(certificates_per_endpoint=5)
+
+    with database.reading() as transaction:
+        found = tenants.policies(transaction, [7, 8, SUPER_TENANT], usual)
+    assert found == {7: Policy(allow_v1=True, certificates_per_endpoint=5), 8: usual, SUPER_TENANT: usual}

@@ -14,6 +14,7 @@ from tests.certificates import self_signed
 from tests.integration.test_api_doors import assert_problem
 from tests.redis_server import RedisServer
 from tests.served_api import ServedApi, served, token
+from trustcast.domain.policy import Policy
 
 PIZZA: dict[str, Any] = {
     "name": "Pizza",
@@ -181,7 +182,8 @@ def test_tenant_is_made_edited_and_listed(fresh_api: ServedApi) -> None:
     made = fresh_api.ask("PUT", "/v1/tenants/7", json={"domain": "pizza.example"})
     edited = fresh_api.ask("PUT", "/v1/tenants/7", json={"domain": "pizza.example", "on_expiry": "remove"})
 
-    assert (made.status_code, made.json()) == (201, {"id": 7, "domain": "pizza.example", "on_expiry": "keep"})
+    expected = {"id": 7, "domain": "pizza.example", "on_expiry": "keep", "policy": Policy().settings()}
+    assert (made.status_code, made.json()) == (201, expected)
     assert (edited.status_code, edited.json()["on_expiry"]) == (200, "remove")
     assert fresh_api.ask("GET", "/v1/tenants/7").json() == edited.json()
     listed = fresh_api.ask("GET", "/v1/tenants").json()
@@ -221,4 +223,38 @@ def test_tenant_keeps_what_becomes_of_its_certificates_where_nothing_is_said_of_
 
     renamed = fresh_api.ask("PUT", "/v1/tenants/7", json={"domain": "pasta.example"})
 
-    assert renamed.json() == {"id": 7, "domain": "pasta.example", "on_expiry": "remove"}
+    assert (renamed.json()["domain"], renamed.json()["on_expiry"]) == ("pasta.example", "remove")
+
+
+def test_policy_of_a_tenant_is_set_and_shown(fresh_api: ServedApi) -> None:
+    policy = {"certificates_per_endpoint": "unlimited", "allow_ca": False}
+    made = fresh_api.ask("PUT", "/v1/tenants/7", json={"domain": "pizza.example", "policy": policy})
+    edited = fresh_api.ask(
+        "PUT", "/v1/tenants/7", json={"domain": "pizza.example", "policy": {"certificates_per_endpoint": None}}
+    )
+
+    assert made.json()["policy"] == Policy(certificates_per_endpoint=None, allow_ca=False).settings()
+    assert edited.json()["policy"] == Policy(allow_ca=False).settings()
+    assert fresh_api.ask("GET", "/v1/tenants/7").json() == edited.json()
+    assert edited.json() in fresh_api.ask("GET", "/v1/tenants").json()["tenants"]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"allow_everything": True},
+        {"allow_v1": 1},
+        {"allow_v1": "true"},
+        {"certificates_per_endpoint": 0},
+        {"certificates_per_endpoint": True},
+        {"certificates_per_endpoint": 1.5},
+        {"certificates_per_endpoint": 2**31},
+        {"certificates_per_endpoint": "many"},
+        [],
+        "unlimited",
+    ],
+)
+def test_policy_of_another_form_is_refused(api: ServedApi, policy: object) -> None:
+    asked = api.ask("PUT", "/v1/tenants/99", json={"domain": "x.example", "policy": policy})
+
+    assert_problem(asked, 400, "invalid_request")

@@ -96,7 +96,7 @@ def test_wrong_filter_is_told_the_rule_in_words(api: ServedApi, query: str, deta
 @pytest.mark.parametrize(
     ("path", "told", "field", "allowed"),
     [
-        ("/v1/tenants/8", {"domain": "x.example", MARK: 1}, None, "domain, on_expiry"),
+        ("/v1/tenants/8", {"domain": "x.example", MARK: 1}, None, "domain, on_expiry, policy"),
         ("/v1/apis/1", PIZZA | {"endpoints": {MARK: None}}, "endpoints", "production, sandbox"),
         (
             "/v1/apis/1",

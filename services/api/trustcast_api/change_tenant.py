@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from trustcast.domain.errors import Conflict, Rejected
+from trustcast.domain.policy import USUAL, Policy
 from trustcast.storage import audit, tenants, truststores
 from trustcast.storage.tables import SUPER_TENANT
 from trustcast.storage.tenants import OnExpiry, Tenant
@@ -22,6 +25,23 @@ if TYPE_CHECKING:
 IDS = range(1, 2**31)
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """The settings that change, as JSON; None in one of them brings `usual`, the installation's, back."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    usual: Policy = USUAL
+
+    def of(self, old: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a tenant keeps then: what differs from `usual`, and what only a newer version knows.
+
+        So a policy that is read and sent back unchanged changes nothing.
+        """
+        as_usual = self.usual.settings()
+        told = {name: value for name, value in self.settings.items() if value not in (None, as_usual.get(name))}
+        return {name: value for name, value in old.items() if name not in self.settings} | told
+
+
 def change_tenant(
     database: Database,
     id: int,  # noqa: A002 - the field's name
@@ -31,6 +51,7 @@ def change_tenant(
     who: Principal,
     idempotency_key: str | None,
     at: datetime,
+    policy: PolicyChange = PolicyChange(),
 ) -> Answer:
     """Return 201 for a new tenant and 200 for one that is edited; what was so before changes nothing.
 
@@ -40,21 +61,22 @@ def change_tenant(
     """
     if id not in IDS and id != SUPER_TENANT:
         raise Rejected("tenant_id_invalid", "A tenant's id is a number from 1 to 2147483647.", field="id")
-    asked = use_of(who, idempotency_key, "change_tenant", id, domain, on_expiry)
+    asked = use_of(who, idempotency_key, "change_tenant", id, domain, on_expiry, policy.settings)
 
     def work(transaction: Connection) -> Answer:
         # Nobody takes an alias while it is decided whether one is in the way.
         truststores.hold_all(transaction)
         old = tenants.by_id(transaction, id)
-        new = Tenant(id, domain, on_expiry or (old.on_expiry if old else OnExpiry.KEEP))
+        expiry = on_expiry or (old.on_expiry if old else OnExpiry.KEEP)
+        new = Tenant(id, domain, expiry, policy.of(old.policy if old else {}))
         _refuse_what_collides(transaction, old, new)
         if old is None:
             tenants.add(transaction, new)
         elif old != new:
             tenants.change(transaction, new)
         if old != new:
-            audit.append(transaction, [_audited(old, new, who)], at=at)
-        body = TenantBody.of(new).model_dump(mode="json")
+            audit.append(transaction, [_audited(old, new, who, policy.usual)], at=at)
+        body = TenantBody.of(new, policy.usual).model_dump(mode="json")
         return Answer(201 if old is None else 200, body)
 
     return once(database, asked, work, at=at)
@@ -75,12 +97,16 @@ def _refuse_what_collides(transaction: Connection, old: Tenant | None, new: Tena
         )
 
 
-def _audited(old: Tenant | None, new: Tenant, who: Principal) -> audit.AuditEvent:
-    before = {"domain": old.domain, "on_expiry": old.on_expiry} if old else None
+def _audited(old: Tenant | None, new: Tenant, who: Principal, usual: Policy) -> audit.AuditEvent:
     facts = {
         "tenant": new.id,
         "actor_tenant": who.tenant_id,
-        "before": before,
-        "after": {"domain": new.domain, "on_expiry": new.on_expiry},
+        "before": _facts(old, usual) if old else None,
+        "after": _facts(new, usual),
     }
     return audit.AuditEvent("tenant.changed" if old else "tenant.created", who.acting_on(new.id), facts)
+
+
+def _facts(one: Tenant, usual: Policy) -> dict[str, Any]:
+    policy = usual.with_settings(one.policy).settings()
+    return {"domain": one.domain, "on_expiry": one.on_expiry, "policy": policy}

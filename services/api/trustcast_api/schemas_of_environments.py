@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from trustcast.domain.environment import EnvironmentType
 from trustcast.storage.tenants import OnExpiry
@@ -12,6 +12,7 @@ from trustcast_api import scopes
 from trustcast_api.schemas import Prose, without_key
 
 if TYPE_CHECKING:
+    from trustcast.domain.policy import Policy
     from trustcast.storage.environments import Standing
     from trustcast.storage.tenants import Tenant
     from trustcast_api.principal import Principal
@@ -33,7 +34,20 @@ _STANDING: dict[str, Any] = {
     "gateways": 4,
     "converged": True,
 }
-_TENANT: dict[str, Any] = {"domain": "pizza.example", "on_expiry": "keep"}
+_POLICY: dict[str, Any] = {
+    "certificates_per_endpoint": "unlimited",
+    "allow_ca": True,
+    "allow_server_ca": False,
+    "allow_v1": False,
+    "allow_not_yet_valid": True,
+    "allow_short_keys": False,
+    "allow_weak_signatures": False,
+}
+_TENANT: dict[str, Any] = {"domain": "pizza.example", "on_expiry": "keep", "policy": _POLICY}
+_TENANT_REQUEST = _TENANT | {
+    "policy": {"certificates_per_endpoint": "unlimited", "allow_server_ca": False, "allow_v1": None}
+}
+PerEndpoint = Annotated[int, Field(strict=True, ge=1, lt=2**31)] | Literal["unlimited"]
 
 
 class EnvironmentRequest(BaseModel):
@@ -82,26 +96,58 @@ class EnvironmentList(BaseModel):
     environments: list[EnvironmentBody]
 
 
-class TenantRequest(BaseModel):
-    """What a tenant is to be; `on_expiry` stays as it is where it is not given, and is `keep` for a new one."""
+class PolicyRequest(BaseModel):
+    """What changes in a tenant's policy: what is not given stays as it is, null is the installation's again."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_TENANT]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_TENANT_REQUEST["policy"]]})
+    certificates_per_endpoint: PerEndpoint | None = None
+    allow_ca: StrictBool | None = None
+    allow_server_ca: StrictBool | None = None
+    allow_v1: StrictBool | None = None
+    allow_not_yet_valid: StrictBool | None = None
+    allow_short_keys: StrictBool | None = None
+    allow_weak_signatures: StrictBool | None = None
+
+
+class TenantRequest(BaseModel):
+    """What a tenant is to be; `on_expiry` and `policy` stay as they are where they are not given.
+
+    A new tenant's `on_expiry` is `keep`, and its policy the installation's.
+    """
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_TENANT_REQUEST]})
     domain: Domain
     on_expiry: OnExpiry | None = None
+    policy: PolicyRequest | None = None
+
+
+class PolicyBody(BaseModel):
+    """What a tenant accepts, whether it is its own policy or the installation's that says so."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_POLICY]})
+    certificates_per_endpoint: PerEndpoint
+    allow_ca: bool
+    allow_server_ca: bool
+    allow_v1: bool
+    allow_not_yet_valid: bool
+    allow_short_keys: bool
+    allow_weak_signatures: bool
 
 
 class TenantBody(BaseModel):
-    """A tenant; `on_expiry` says what becomes of its certificates at their end."""
+    """A tenant; `on_expiry` says what becomes of its certificates at their end, `policy` what comes in at all."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"id": 7} | _TENANT]})
     id: int
     domain: str
     on_expiry: OnExpiry
+    policy: PolicyBody
 
     @classmethod
-    def of(cls, one: Tenant) -> TenantBody:
-        """Describe a tenant."""
-        return cls(id=one.id, domain=one.domain, on_expiry=one.on_expiry)
+    def of(cls, one: Tenant, usual: Policy) -> TenantBody:
+        """Describe a tenant; `usual` is the installation's policy."""
+        policy = PolicyBody.model_validate(usual.with_settings(one.policy).settings())
+        return cls(id=one.id, domain=one.domain, on_expiry=one.on_expiry, policy=policy)
 
 
 class TenantPage(BaseModel):

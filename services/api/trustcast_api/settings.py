@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, StringConstraints, model_validator
 
-from trustcast.settings import PREFIX, BrokerSettings, DatabaseSettings
+from trustcast.settings import PREFIX, BrokerSettings, DatabaseSettings, PolicySettings
 
 # Asymmetric only: whoever may verify must not be able to sign.
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -52,7 +52,7 @@ class Unregistered(StrEnum):
     REFUSE = "refuse"
 
 
-class Settings(DatabaseSettings, BrokerSettings):
+class Settings(DatabaseSettings, BrokerSettings, PolicySettings):
     """What `python -m trustcast_api` needs to know, as `TRUSTCAST_…`.
 
     `oidc_…` name the OpenID provider whose JWTs are taken: all of them, or none.

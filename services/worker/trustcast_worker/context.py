@@ -44,8 +44,8 @@ class Context:
 
     @cached_property
     def policy(self) -> Policy:
-        """The rules for what comes in."""
-        return Policy()
+        """The rules for what comes in, where a tenant has none of its own."""
+        return Policy(certificates_per_endpoint=self.settings.per_endpoint)
 
     @cached_property
     def name(self) -> str:

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import PositiveFloat, PositiveInt
 
-from trustcast.settings import BrokerSettings, DatabaseSettings, SettingsError
+from trustcast.settings import BrokerSettings, DatabaseSettings, PolicySettings, SettingsError
 
 
-class Settings(DatabaseSettings, BrokerSettings):
+class Settings(DatabaseSettings, BrokerSettings, PolicySettings):
     """What `python -m trustcast_worker` needs to know, as `TRUSTCAST_…`."""
 
     head_key_file: Path  # Ed25519, PKCS#8 PEM; only the worker holds it
-    certificates_per_endpoint: PositiveInt | Literal["unlimited"] = 1
     worker_concurrency: PositiveInt = 2
     health_file: Path | None = None  # touched by every sweep
     worker_sweep_seconds: PositiveFloat = 5.0
-
-    @property
-    def per_endpoint(self) -> int | None:
-        """Certificates per endpoint, None: no limit."""
-        return None if self.certificates_per_endpoint == "unlimited" else self.certificates_per_endpoint
 
     def head_key(self) -> bytes:
         """Return the head key's PEM. Raises `SettingsError` if the file cannot be read."""

@@ -9,7 +9,7 @@ from trustcast.domain.certificate import Certificate
 from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.errors import Rejected
 from trustcast.domain.messages import OperationValidated
-from trustcast.storage import audit, blobs, operations, outbox
+from trustcast.storage import audit, blobs, operations, outbox, tenants
 from trustcast.storage.operations import Kind, Operation, State, Verdict
 
 if TYPE_CHECKING:
@@ -29,16 +29,18 @@ ATTEMPTS = 5
 def validate_uploads(database: Database, *, policy: Policy, worker: str, now: Callable[[], datetime]) -> list[Verdict]:
     """Validate what waits, up to a batch; return the verdicts that counted.
 
+    Each is judged by its tenant's policy, `policy` where that does not say otherwise.
     The claim is committed before the bytes are touched, so an upload that kills the process is counted against itself
     and ends as `failed` after `ATTEMPTS`. Raises `Unavailable`.
     """
     with database.writing() as transaction:
         claimed = operations.claim(transaction, worker=worker, at=now(), lease=LEASE, attempts=ATTEMPTS, limit=BATCH)
         certificates = blobs.read(transaction, [one.certificate for one in claimed if one.certificate])
+        policies = tenants.policies(transaction, {one.tenant_id for one in claimed}, policy)
         transaction.commit()
     if not claimed:
         return []
-    verdicts = [_verdict(one, certificates, policy, at=now()) for one in claimed]
+    verdicts = [_verdict(one, certificates, policies[one.tenant_id], at=now()) for one in claimed]
     with database.writing() as transaction:
         counted = operations.settle(transaction, verdicts, worker=worker, at=now())
         _record(transaction, counted, at=now())
@@ -58,6 +60,7 @@ def _verdict(operation: Operation, certificates: dict[str, bytes], policy: Polic
             # The end of a rotation brings what is trusted already.
             accept_expired=operation.accept_expired
             or (operation.kind is Kind.REPLACE and operation.rotation is not None),
+            activate_at=operation.activate_at,
         )
     except Rejected as refusal:
         return Verdict(operation, problem=operations.problem(refusal))

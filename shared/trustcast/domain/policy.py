@@ -106,6 +106,7 @@ class Policy:
         return values | {_PER_ENDPOINT: values[_PER_ENDPOINT] or UNLIMITED}
 
 
+USUAL = Policy()
 _PER_ENDPOINT = "certificates_per_endpoint"
 
 

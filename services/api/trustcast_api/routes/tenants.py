@@ -12,7 +12,7 @@ from trustcast_api import scopes
 from trustcast_api.app_context import Context, context
 from trustcast_api.asking_first import AskingFirst
 from trustcast_api.auth import holding
-from trustcast_api.change_tenant import change_tenant
+from trustcast_api.change_tenant import PolicyChange, change_tenant
 from trustcast_api.principal import Principal
 from trustcast_api.routes.changing import Key, response
 from trustcast_api.schemas_of_environments import TenantBody, TenantPage, TenantRequest
@@ -34,14 +34,16 @@ def look(
     """List the tenants, by domain."""
     with here.database.reading() as transaction:
         found, total = tenants.page(transaction, limit=limit, offset=offset)
-    return TenantPage(tenants=[TenantBody.of(one) for one in found], total=total, limit=limit, offset=offset)
+    return TenantPage(
+        tenants=[TenantBody.of(one, here.policy) for one in found], total=total, limit=limit, offset=offset
+    )
 
 
 @router.get("/{id}", summary="Describe a tenant", operation_id="getTenant")
 def look_at(id: Id, _who: Administrator, here: Here) -> TenantBody:  # noqa: A002 - the name in the contract
     """Describe one tenant."""
     with here.database.reading() as transaction:
-        return TenantBody.of(tenants.get(transaction, id))
+        return TenantBody.of(tenants.get(transaction, id), here.policy)
 
 
 @router.put(
@@ -52,7 +54,10 @@ def look_at(id: Id, _who: Administrator, here: Here) -> TenantBody:  # noqa: A00
     response_model=TenantBody,
 )
 def change(id: Id, body: TenantRequest, who: Administrator, here: Here, idempotency_key: Key = None) -> Response:  # noqa: A002
-    """Create a tenant (201) or edit it (200); `carbon.super` has the id -1234, others a positive one."""
+    """Create a tenant (201) or edit it (200); `carbon.super` has the id -1234, others a positive one.
+
+    `policy` says what the tenant accepts, from the next upload on; what is trusted already stays.
+    """
     answer = change_tenant(
         here.database,
         id,
@@ -61,5 +66,6 @@ def change(id: Id, body: TenantRequest, who: Administrator, here: Here, idempote
         who=who,
         idempotency_key=idempotency_key,
         at=here.now(),
+        policy=PolicyChange(body.policy.model_dump(exclude_unset=True) if body.policy else {}, here.policy),
     )
     return response(answer)
