@@ -151,7 +151,8 @@ def test_unknown_field_of_a_form_is_one_error(api: ServedApi) -> None:
 
     (told,) = assert_problem(answer, 400, "field_unknown")["errors"]
     assert (told["field"], told["code"]) == (None, "field_unknown")
-    assert "alias, endpoint, certificate, ca and accept_expired" in str(told["detail"])
+    named = "alias, endpoint, certificate, anchor, ca, accept_expired, activate_at and password"
+    assert named in str(told["detail"])
     assert MARK not in answer.text
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from trustcast.domain import alias as aliases
-from trustcast.domain import pem
-from trustcast.domain.certificate import Certificate
+from trustcast.domain import certificate_file, pem
+from trustcast.domain.certificate_file import Anchor
 from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.errors import FieldErrors, Rejected
 from trustcast.storage.operations import Kind
 from trustcast_api.accept_request import Request
 
 T = TypeVar("T")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,11 @@ class Upload:
     alias: str | None = None
     endpoint: str | None = None
     certificate: bytes | None = None
+    anchor: str | None = None
     ca: str | None = None
     accept_expired: str | None = None
+    activate_at: str | None = None
+    password: str | None = None
 
 
 def read_upload(upload: Upload) -> Request:
@@ -62,16 +68,34 @@ def read_rotation(alias: str, upload: Upload) -> Request:
 
 
 def _content(upload: Upload, errors: FieldErrors) -> dict[str, Any]:
-    """Read what every upload has: the certificate, and how it is meant."""
-    content: dict[str, Any] = {}
+    """Read what every upload has: the certificate with its chain, and how it is meant."""
+    meant = _meant(upload, errors)
     with errors.of("certificate"):
-        content["certificate"] = pem.only_certificate(_given(upload.certificate))
-        Certificate.parse(content["certificate"])
+        chosen = certificate_file.read(_given(upload.certificate), anchor=meant.pop("anchor"))
+        meant |= {"certificate": chosen.certificate, "chain": chosen.chain}
+    with errors.of("password"):
+        if upload.password is not None:
+            pem.refuse_private_key(upload.password.encode())
+            raise Rejected("field_unexpected", "A password belongs to a key store, and this is none; leave it out.")
+    return meant
+
+
+def _meant(upload: Upload, errors: FieldErrors) -> dict[str, Any]:
+    """Read how a certificate is meant. Who chooses the CA of a chain means one."""
+    meant: dict[str, Any] = {"anchor": Anchor.LEAF}
+    with errors.of("anchor"):
+        meant["anchor"] = _anchor(upload.anchor)
     with errors.of("ca"):
-        content["ca"] = _flag(upload.ca)
+        meant["ca"] = _flag(upload.ca)
+        if meant["anchor"] is Anchor.CA:
+            if upload.ca == "false":
+                raise Rejected("field_invalid", "With anchor=ca a CA is meant; send `true`, or leave the field out.")
+            meant["ca"] = True
     with errors.of("accept_expired"):
-        content["accept_expired"] = _flag(upload.accept_expired)
-    return content
+        meant["accept_expired"] = _flag(upload.accept_expired)
+    with errors.of("activate_at"):
+        meant["activate_at"] = _moment(upload.activate_at)
+    return meant
 
 
 def _free_of_keys(text: str | None, field: str) -> str:
@@ -85,8 +109,30 @@ def _given(value: T | None) -> T:
     return value
 
 
+def _anchor(text: str | None) -> Anchor:
+    pem.refuse_private_key((text or "").encode())
+    if text not in {None, *Anchor}:
+        raise Rejected("field_invalid", "Send `leaf` or `ca`, or leave the field out.")
+    return Anchor(text or Anchor.LEAF)
+
+
 def _flag(text: str | None) -> bool:
     pem.refuse_private_key((text or "").encode())
     if text not in (None, "true", "false"):
         raise Rejected("field_invalid", "Send `true` or `false`, or leave the field out.")
     return text == "true"
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    pem.refuse_private_key(text.encode())
+    refused = Rejected(
+        "field_invalid", "Send a time with its zone, as 2027-01-31T06:00:00Z (RFC 3339), or leave the field out."
+    )
+    if not _RFC3339.fullmatch(text):
+        raise refused
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise refused from None

@@ -17,15 +17,22 @@ if TYPE_CHECKING:
 
     from fastapi import Request
 
-CONTENT = ("certificate", "ca", "accept_expired")
-NEW = ("alias", "endpoint", *CONTENT)
+CONTENT = ("certificate", "anchor", "ca", "accept_expired", "activate_at")
+NEW = ("alias", "endpoint", *CONTENT, "password")
 
 _DESCRIBED = {
     "alias": {"type": "string", "minLength": 1, "maxLength": 255, "description": "Unique; compared without case."},
     "endpoint": {"type": "string", "maxLength": 255, "description": "The backend's https URL; the path is ignored."},
-    "certificate": {"type": "string", "format": "binary", "description": "One X.509 certificate, PEM or DER."},
+    "certificate": {
+        "type": "string",
+        "format": "binary",
+        "description": "An X.509 certificate, alone or with its chain: PEM, DER or PKCS #7.",
+    },
+    "anchor": {"enum": ["leaf", "ca"], "description": "Which of a chain to trust: the server's, or the CA at the top."},
     "ca": {"enum": ["true", "false"], "description": "Trust what this certification authority signs."},
     "accept_expired": {"enum": ["true", "false"], "description": "Let an expired one pass; administrators only."},
+    "activate_at": {"type": "string", "format": "date-time", "description": "Do not trust it before this moment."},
+    "password": {"type": "string", "description": "Of a key store; only with one."},
 }
 _EXAMPLE = {
     "alias": "billing",
