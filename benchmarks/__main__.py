@@ -18,7 +18,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import audit_chain, big_truststore, burst, fetched_bytes, machine, one_upload, worker_cost
+from benchmarks import accepted, audit_chain, big_truststore, burst, fetched_bytes, machine, one_upload, worker_cost
 from benchmarks.rows import Row
 
 
@@ -34,6 +34,7 @@ MEASURES: dict[str, Measure] = {
     "worker": worker_cost.measure,
     "burst": burst.measure,
     "bytes": fetched_bytes.measure,
+    "accept": accepted.measure,
     "audit": audit_chain.measure,
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.many_certificates import endpoint
 
 _BOUNDARY = "benchmark-boundary"
+CONTENT_TYPE = f"multipart/form-data; boundary={_BOUNDARY}"
 
 
 class Client:
@@ -21,7 +22,7 @@ class Client:
 
     def upload(self, body: bytes) -> str:
         """Send what `body` made; return the operation's id."""
-        headers = self._headers | {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
+        headers = self._headers | {"Content-Type": CONTENT_TYPE}
         status, answer = self._asked("POST", "/v1/certificates", body, headers)
         assert status == http.HTTPStatus.ACCEPTED, answer
         return str(answer["id"])
