@@ -187,12 +187,13 @@ def _tlv(tag: int, content: bytes) -> bytes:
     return bytes([tag, length] if length < 0x80 else [tag, 0x82, *length.to_bytes(2)]) + content
 
 
-def _forged(*, algorithm: bytes = b"", key_algorithm: bytes = b"") -> bytes:
-    """A certificate with another AlgorithmIdentifier, inside and outside or for its key."""
+def _forged(*, algorithm: bytes = b"", key_algorithm: bytes = b"", number: bytes = b"") -> bytes:
+    """A certificate with another AlgorithmIdentifier, inside and outside or for its key, or with another serial."""
     der = issued(authority(), key=rsa_key()).der
     signed, outer, signature = asn1.children(der, asn1.element(der))
     version, serial, _, issuer, validity, subject, key, *others = _parts(der, signed)
     identifier = algorithm or der[outer.start : outer.end]
+    serial = _tlv(0x02, number) if number else serial
     if key_algorithm:
         key = _tlv(0x30, key_algorithm + _parts(key, asn1.element(key))[1])
     content = b"".join([version, serial, identifier, issuer, validity, subject, key, *others])
@@ -299,6 +300,16 @@ def test_broken_der_is_refused(der: bytes) -> None:
 
 def test_negative_serial_is_refused() -> None:
     assert _refused(_with_serial("ff22334455")) == "serial_invalid"
+
+
+def test_serial_of_twenty_octets_is_accepted() -> None:
+    assert Certificate.parse(_forged(number=b"\x7f" * 20)).serial == int.from_bytes(b"\x7f" * 20)
+
+
+@pytest.mark.parametrize("number", [b"\x00" + b"\xff" * 20, b"\x7f" * 21], ids=["sign and 20", "21"])
+def test_serial_of_more_than_twenty_octets_is_refused(number: bytes) -> None:
+    """The octet that makes a number positive counts: it is one of those that are encoded."""
+    assert _refused(_forged(number=number)) == "serial_invalid"
 
 
 def test_zero_serial_is_refused() -> None:

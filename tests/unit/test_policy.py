@@ -98,6 +98,72 @@ def test_clock_may_be_five_minutes_off() -> None:
     assert _warnings(SERVER, at=BEGIN - timedelta(minutes=5)) == set()
 
 
+AHEAD = replace(SERVER, not_before=NOW + timedelta(days=2), not_after=NOW + timedelta(days=92))
+EARLY = Policy(allow_not_yet_valid=True)
+
+
+def _activated(
+    certificate: Certificate, days: float, rules: Policy = EARLY, *, accept_expired: bool = False
+) -> set[str]:
+    """The warnings of a certificate that is to be trusted in so many days."""
+    activate_at = NOW + timedelta(days=days)
+    warned = rules.check(
+        certificate, endpoint=ENDPOINT, at=NOW, ca=False, accept_expired=accept_expired, activate_at=activate_at
+    )
+    return {one.code for one in warned}
+
+
+def _not_activated(certificate: Certificate, days: float, rules: Policy = EARLY) -> tuple[str, str | None]:
+    with pytest.raises(Rejected) as refused:
+        _activated(certificate, days, rules)
+    assert refused.value.detail == policy.REASONS[refused.value.code]
+    return refused.value.code, refused.value.field
+
+
+def test_certificate_that_is_not_valid_yet_may_wait_for_its_time() -> None:
+    assert _activated(AHEAD, 2) == {"activates_later"}
+
+
+def test_who_names_no_time_uploads_no_certificate_ahead() -> None:
+    assert _refusal(AHEAD, EARLY) == "certificate_not_yet_valid"
+
+
+def test_only_a_policy_that_allows_it_takes_certificates_ahead() -> None:
+    assert _not_activated(AHEAD, 2, Policy()) == ("activate_at_not_allowed", "activate_at")
+
+
+@pytest.mark.parametrize("days", [-1, 0, 1.9999])
+def test_nothing_is_trusted_before_it_is_valid(days: float) -> None:
+    assert _not_activated(AHEAD, days) == ("activate_at_too_early", "activate_at")
+
+
+def test_what_will_have_expired_by_then_is_rejected() -> None:
+    assert _not_activated(AHEAD, 93) == ("certificate_expired", "certificate")
+
+
+def test_expired_certificate_that_is_taken_over_may_be_for_later() -> None:
+    assert _activated(SERVER, 93, accept_expired=True) == {"activates_later", "expired"}
+
+
+def test_how_long_it_lasts_is_counted_from_then() -> None:
+    assert _activated(AHEAD, 62) == {"activates_later", "expires_soon"}
+
+
+def test_switch_of_valid_certificates_is_planned_without_anybodys_leave() -> None:
+    assert _activated(SERVER, 3, Policy()) == {"activates_later"}
+
+
+def test_time_that_has_come_is_no_other_than_now() -> None:
+    assert _activated(SERVER, -3, Policy()) == set()
+
+
+def test_a_year_ahead_is_the_farthest() -> None:
+    lasting = replace(SERVER, not_after=BEGIN + timedelta(days=398))
+
+    assert _activated(lasting, 366) == {"activates_later", "expires_soon"}
+    assert _not_activated(lasting, 366.001) == ("activate_at_too_late", "activate_at")
+
+
 def test_version_1_is_rejected() -> None:
     assert _refusal(replace(SERVER, version=1)) == "certificate_v1"
 
@@ -133,6 +199,43 @@ def test_real_certificate_on_an_unusual_curve_is_rejected() -> None:
     assert _refusal(_parsed(self_signed(key=ec_key(ec.SECP256K1()), not_before=BEGIN))) == "key_unsupported"
 
 
+@pytest.mark.parametrize("bits", [1024, 2047])
+def test_setting_accepts_short_keys_with_a_loud_warning(bits: int) -> None:
+    short = _with_key(kind="rsa", bits=bits, curve=None, exponent=65537)
+
+    assert _warnings(short, Policy(allow_short_keys=True)) == {"key_short_accepted"}
+
+
+@pytest.mark.parametrize("bits", [512, 1023, 8193])
+def test_no_setting_accepts_what_is_shorter_still_or_too_long(bits: int) -> None:
+    assert _refusal(_with_key(kind="rsa", bits=bits, curve=None, exponent=65537), Policy(allow_short_keys=True)) == (
+        "key_size"
+    )
+
+
+def test_short_key_is_accepted_with_no_other_weakness_of_it() -> None:
+    odd = _with_key(kind="rsa", bits=1024, curve=None, exponent=3)
+
+    assert _refusal(odd, Policy(allow_short_keys=True)) == "key_exponent"
+
+
+@pytest.mark.parametrize("name", ["md5", "sha1"])
+def test_setting_accepts_weak_signatures_with_a_loud_warning(name: str) -> None:
+    assert _warnings(replace(LEAF, signature_hash=name), Policy(allow_weak_signatures=True)) == {
+        "signature_weak_accepted"
+    }
+
+
+def test_no_setting_accepts_md2() -> None:
+    assert _refusal(replace(LEAF, signature_hash="md2"), Policy(allow_weak_signatures=True)) == "signature_weak"
+
+
+def test_weak_signature_of_a_root_needs_no_setting_and_is_not_called_allowed() -> None:
+    root = replace(CA, signature_hash="md5")
+
+    assert _warnings(root, Policy(allow_weak_signatures=True), ca=True) == _warnings(root, ca=True)
+
+
 @pytest.mark.parametrize("name", ["md2", "md5", "sha1"])
 def test_weak_signature_is_rejected(name: str) -> None:
     assert _refusal(replace(LEAF, signature_hash=name)) == "signature_weak"
@@ -141,6 +244,12 @@ def test_weak_signature_is_rejected(name: str) -> None:
 
 def test_weak_signature_of_a_root_proves_nothing_and_is_a_warning() -> None:
     assert "root_signature_weak" in _warnings(replace(CA, signature_hash="sha1"), ca=True)
+
+
+def test_intermediate_ca_is_no_root_and_its_signature_counts() -> None:
+    intermediate = _parsed(issued(authority(), ca=True, not_before=BEGIN))
+
+    assert _refusal(replace(intermediate, signature_hash="sha1"), ca=True) == "signature_weak"
 
 
 def test_unknown_signature_algorithm_is_rejected() -> None:
@@ -231,6 +340,20 @@ def test_setting_rejects_what_openssl_makes_by_default() -> None:
     assert _refusal(OPENSSL_DEFAULT, Policy(allow_server_ca=False)) == "server_ca_forbidden"
 
 
+def test_ca_true_is_no_way_around_the_setting_and_the_warning() -> None:
+    assert _refusal(OPENSSL_DEFAULT, Policy(allow_server_ca=False), ca=True) == "server_ca_forbidden"
+    assert "ca_matches_endpoint" in _warnings(OPENSSL_DEFAULT, ca=True)
+
+
+def test_setting_rejects_every_ca_that_is_meant_as_one() -> None:
+    forbids = Policy(allow_ca=False)
+
+    assert _refusal(CA, forbids, ca=True) == "ca_forbidden"
+    assert _refusal(CA, forbids) == "ca_forbidden"
+    assert _refusal(OPENSSL_DEFAULT, forbids, ca=True) == "ca_forbidden"
+    assert _warnings(OPENSSL_DEFAULT, forbids) == {"ca_matches_endpoint"}
+
+
 def test_ca_named_like_the_endpoint_but_signed_by_another_is_rejected() -> None:
     other = issued(authority(), "backend.example", ca=True, not_before=BEGIN)
 
@@ -257,6 +380,18 @@ def test_weakness_that_does_not_forbid_trust_is_a_warning(certificate: Certifica
     assert _warnings(certificate) == {code}
 
 
+def test_common_name_does_not_count_beside_an_alternative_name() -> None:
+    made = self_signed(sans=["other.example"], common_name="backend.example", not_before=BEGIN)
+
+    assert _warnings(_parsed(made)) == {"name_mismatch"}
+
+
+def test_common_name_that_does_not_match_is_told_too() -> None:
+    other = _parsed(self_signed("other.example", sans=[], not_before=BEGIN))
+
+    assert _warnings(other) == {"no_alternative_name", "name_mismatch"}
+
+
 def test_of_several_reasons_the_most_fundamental_is_given_every_time() -> None:
     wrong = replace(
         _with_key(kind="rsa", bits=1024, curve=None, exponent=3), version=1, signature_hash="md5", is_ca=True
@@ -268,10 +403,52 @@ def test_of_several_reasons_the_most_fundamental_is_given_every_time() -> None:
 
 
 def test_each_code_has_one_sentence_of_its_own() -> None:
-    rules = (*policy.REFUSALS, *policy.WARNINGS)
+    rules = (*policy.REFUSALS, *policy.WARNINGS, policy.KEY_REUSED)
 
     assert len({rule.code for rule in rules}) == len({rule.detail for rule in rules}) == len(rules)
     assert all(rule.detail.endswith(".") for rule in rules)
+
+
+def _standing(*codes: str, at: datetime) -> list[str]:
+    stored = [{"code": code, "detail": f"{code}, as it was told."} for code in codes]
+    return [one.code for one in policy.standing_warnings(stored, not_after=SERVER.not_after, at=at)]
+
+
+def test_warnings_of_a_trusted_certificate_follow_the_clock() -> None:
+    end = SERVER.not_after
+
+    assert _standing("wildcard", at=end - timedelta(days=31)) == ["wildcard"]
+    assert _standing("wildcard", at=end - timedelta(days=30)) == ["expires_soon", "wildcard"]
+    assert _standing("expires_soon", "wildcard", at=end) == ["expires_soon", "wildcard"]
+    assert _standing("expires_soon", "wildcard", at=end + timedelta(seconds=1)) == ["expired", "wildcard"]
+
+
+def test_warning_of_a_time_that_has_come_is_gone() -> None:
+    assert _standing("activates_later", "key_reused", at=NOW) == ["key_reused"]
+
+
+def test_warnings_that_nobody_knows_any_more_stay_as_they_were_told() -> None:
+    stored = [{"code": "of_old", "detail": "As it was told."}]
+
+    assert policy.standing_warnings(stored, not_after=SERVER.not_after, at=NOW) == (
+        policy.Warning("of_old", "As it was told."),
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, None])
+def test_policy_survives_json(count: int | None) -> None:
+    every = Policy(count, *[True] * 6)
+
+    assert Policy().with_settings(every.settings()) == every
+    assert every.with_settings(Policy().settings()) == Policy()
+
+
+def test_settings_that_are_not_understood_change_nothing() -> None:
+    newer = {"allow_quantum": True, "allow_v1": 1, "allow_ca": "no", "certificates_per_endpoint": "few", "check": True}
+
+    assert Policy().with_settings(newer) == Policy()
+    assert Policy().with_settings({"certificates_per_endpoint": True}) == Policy()
+    assert Policy().with_settings({"certificates_per_endpoint": 0}) == Policy()
 
 
 def test_rejection_never_repeats_what_is_in_the_certificate() -> None:

@@ -270,7 +270,7 @@ def _checked_shape(der: bytes) -> bytes:
         del fields[0]
     serial, inner_algorithm, _issuer, _validity, _subject, key = fields[:6]
     number = int.from_bytes(der[serial.body : serial.end], signed=True)
-    if number <= 0 or number.bit_length() > 8 * _SERIAL_OCTETS:
+    if number <= 0 or serial.end - serial.body > _SERIAL_OCTETS:
         raise _rejected("serial_invalid")
     if der[inner_algorithm.start : inner_algorithm.end] != der[outer_algorithm.start : outer_algorithm.end]:
         raise _rejected("signature_algorithms_differ")
