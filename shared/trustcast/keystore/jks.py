@@ -120,6 +120,19 @@ def read(data: bytes, password: str) -> list[RawEntry]:
     return entries
 
 
+def holds_private_key(data: bytes) -> bool:
+    """Tell whether a JKS, be it damaged or cut off, has an entry of a private key; no password is needed for that."""
+    at = _HEADER.size
+    try:
+        for _ in range(_count(data)):
+            if _U4.unpack_from(data, at)[0] == _PRIVATE_KEY:
+                return True
+            at = _entry(data, at)[1]
+    except (KeystoreError, struct.error):
+        return False  # nothing behind this can be read
+    return False
+
+
 def second_reading(data: bytes, password: str) -> dict[str, str]:
     """Return what pyjks finds in a JKS: alias -> certificate SHA-256 (64 lower hex), trusted entries only.
 
@@ -196,7 +209,7 @@ def _after_chain(data: bytes, at: int) -> int:
 
 def _seed(password: str) -> hashlib._Hash:
     # The format knows only SHA-1. It finds damage; against an attacker it protects nothing.
-    return hashlib.sha1(password.encode("utf-16-be") + b"Mighty Aphrodite", usedforsecurity=False)
+    return hashlib.sha1(password.encode("utf-16-be", "surrogatepass") + b"Mighty Aphrodite", usedforsecurity=False)
 
 
 def _check_digest(data: bytes, end: int, password: str) -> None:

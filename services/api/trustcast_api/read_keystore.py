@@ -1,0 +1,102 @@
+"""The door for many at once: an uploaded key store of trusted certificates -> its entries.
+
+What may stand in one is exactly this: certificates under names. A key, even one that nobody could decrypt, or anything
+else refuses the whole file, before a byte of it is stored.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+from trustcast.domain import pem
+from trustcast.domain.errors import Rejected, Unavailable
+from trustcast.keystore import jks, pkcs12
+
+REASONS: Final = pkcs12.REASONS | {
+    "keystore_empty": "The key store holds no certificate; check it with keytool -list.",
+    "keystore_entry_unnamed": (
+        "The key store holds a certificate without a name, so there is no alias for it; give each one a name "
+        "(openssl pkcs12 -export -nokeys -in all.pem -caname FIRST -caname SECOND -out new.p12; keytool always does)."
+    ),
+    "keystore_version": "The key store is a JKS of another version than 2; write it again with keytool.",
+}
+
+_JKS: Final = b"\xfe\xed\xfe\xed"
+# One at a time: what it takes of Python's lock it takes from every other request of this process.
+_alone = threading.Lock()
+_PATIENCE: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One trusted certificate: its DER, an X.509 certificate by its outline, and its name as it stands in the file."""
+
+    alias: str
+    certificate: bytes
+
+
+def is_keystore(data: bytes) -> bool:
+    """Tell by content whether `data` is a JKS or PKCS12 file, sound or not. JCEKS and BKS are not read here."""
+    return data.startswith(_JKS) or pkcs12.looks_like(data)
+
+
+def read_keystore(data: bytes, password: str | None) -> list[Entry]:
+    """Return the entries of a JKS or PKCS12 file, at least one, in their order.
+
+    Raises `Rejected` with the code `private_key` or one of `REASONS`, and the field `certificate` or `password`;
+    `Unavailable` (`keystore_busy`) where others are being read for 10 s.
+    """
+    if not _alone.acquire(timeout=_PATIENCE):
+        raise Unavailable("keystore_busy", "Too many key stores are sent at once; send it again in a moment.")
+    try:
+        entries = _jks(data, password) if data.startswith(_JKS) else _pkcs12(data, password)
+        if not entries:
+            raise _rejected("keystore_empty")
+        for entry in entries:
+            _check(entry)
+        return entries
+    finally:
+        _alone.release()
+
+
+def _jks(data: bytes, password: str | None) -> list[Entry]:
+    if jks.holds_private_key(data):
+        raise Rejected("private_key", pem.REASONS["private_key"], field="certificate")
+    if password is None:
+        raise _rejected("password_missing")  # the certificates are in the open, but nothing else finds damage
+    try:
+        found = jks.read(data, password)
+    except jks.KeystoreError as error:
+        raise _rejected(error.code) from None
+    if len(found) > pkcs12.MAX_ENTRIES:
+        raise _rejected("keystore_too_large")
+    if len(jks.write(found, password)) != len(data):  # Java ignores what stands behind the digest
+        raise _rejected("keystore_damaged")
+    return [Entry(each.alias, each.certificate) for each in found if each.certificate is not None]
+
+
+def _pkcs12(data: bytes, password: str | None) -> list[Entry]:
+    found = pkcs12.read(data, password)
+    if any(each.alias is None for each in found):
+        raise _rejected("keystore_entry_unnamed")
+    return [Entry(each.alias, each.der) for each in found if each.alias is not None]
+
+
+def _check(entry: Entry) -> None:
+    """Nothing goes on from here that is no certificate or has a key hidden in it."""
+    pem.refuse_private_key(entry.alias.encode("utf-8", "surrogatepass"), "certificate")
+    try:
+        sound = pem.only_certificate(entry.certificate) == entry.certificate
+    except Rejected as error:
+        if error.code in {"private_key", "certificate_too_large"}:
+            raise
+        sound = False
+    if not sound:
+        raise _rejected("keystore_entry")
+
+
+def _rejected(code: str) -> Rejected:
+    field = "password" if code in {"keystore_password", "password_missing"} else "certificate"
+    return Rejected(code, REASONS[code], field=field)
