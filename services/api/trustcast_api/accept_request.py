@@ -14,7 +14,7 @@ from trustcast.domain.messages import OperationAccepted
 from trustcast.storage import audit, blobs, chains, idempotency, operations, outbox
 from trustcast.storage.operations import Kind, Operation
 from trustcast_api import once, scopes
-from trustcast_api.complete_request import complete
+from trustcast_api.complete_request import callers, complete
 from trustcast_api.problems import ForbiddenError
 from trustcast_api.settings import Unregistered
 
@@ -151,6 +151,7 @@ class _Group:
         # All at once, in the order that the storage knows; what is not used up is given back.
         self._kept = idempotency.take_all(transaction, self._uses.values(), at=at)
         self._taken = {use.name for use in self._uses.values()} - self._kept.keys()
+        self._callers = callers(transaction, ((one.who.tenant_id, one.request) for one in asked))
         self._answers: dict[idempotency.Use, dict[str, Any]] = {}
         self._accepted: dict[str, Operation] = {}
         self._unwritten: list[tuple[Asked, Operation]] = []
@@ -184,7 +185,11 @@ class _Group:
         if asked.request.kind is not Kind.ADD or asked.request.rotation is not None:
             self._write()  # these are held against what is on its way
         request = complete(
-            self._transaction, asked.request, tenant_id=asked.who.tenant_id, unregistered=self._unregistered
+            self._transaction,
+            asked.request,
+            tenant_id=asked.who.tenant_id,
+            unregistered=self._unregistered,
+            callers=self._callers,
         )
         operation = _operation(request, asked.who, self._at)
         self._accepted[operation.id] = operation

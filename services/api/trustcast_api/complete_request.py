@@ -7,6 +7,8 @@ spoken where changes are applied.
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from trustcast.domain.certificate import Certificate
 from trustcast.domain.errors import Conflict, NotFound, Rejected
 from trustcast.domain.published_api import SUPPORTED_TYPES
 from trustcast.storage import apis, certificates, chains, operations, presence, uses
+from trustcast.storage.apis import Caller
 from trustcast.storage.operations import Kind
 from trustcast_api.problems import HinderedError
 from trustcast_api.settings import Unregistered
@@ -29,7 +32,26 @@ if TYPE_CHECKING:
 _BRINGING = (Kind.ADD, Kind.REPLACE)
 
 
-def complete(transaction: Connection, request: Request, *, tenant_id: int, unregistered: Unregistered) -> Request:
+Callers = Mapping[tuple[int, str], Sequence[Caller]]
+"""Tenant and endpoint -> the APIs that call it."""
+
+
+def callers(transaction: Connection, requests: Iterable[tuple[int, Request]]) -> Callers:
+    """Return what `complete` needs to know for these requests of tenants, looked up for all at once."""
+    endpoints = defaultdict[int, set[str]](set)
+    for tenant_id, request in requests:
+        if request.endpoint is not None:
+            endpoints[tenant_id].add(request.endpoint)
+    return {
+        (tenant_id, endpoint): found
+        for tenant_id, some in endpoints.items()
+        for endpoint, found in apis.callers_of(transaction, tenant_id, some).items()
+    }
+
+
+def complete(
+    transaction: Connection, request: Request, *, tenant_id: int, unregistered: Unregistered, callers: Callers
+) -> Request:
     """Return the request with the endpoint and certificate that it takes over from what is trusted.
 
     Raises `NotFound` for what is neither trusted nor on its way, `PreconditionFailed`, and `Conflict` with the codes
@@ -37,7 +59,7 @@ def complete(transaction: Connection, request: Request, *, tenant_id: int, unreg
     """
     match request.kind, request.rotation:
         case Kind.ADD, None:
-            _check_endpoint(transaction, request, tenant_id, unregistered)
+            _check_endpoint(callers.get((tenant_id, request.endpoint or ""), ()), unregistered)
             return request
         case Kind.ADD, str(base):
             old = _Known(transaction, tenant_id, base)
@@ -90,8 +112,7 @@ class _Known:
             register.check_match(self.trusted().fingerprint_sha256, if_match)
 
 
-def _check_endpoint(transaction: Connection, request: Request, tenant_id: int, unregistered: Unregistered) -> None:
-    callers = apis.callers(transaction, tenant_id, request.endpoint or "")
+def _check_endpoint(callers: Sequence[Caller], unregistered: Unregistered) -> None:
     if callers and not any(one.type in SUPPORTED_TYPES for one in callers):
         first, *others = callers
         more = f", and so for {len(others)} more" if others else ""

@@ -11,6 +11,7 @@ from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.errors import NotFound
 from trustcast.domain.published_api import Backends, EndpointKind, PublishedApi, Role
 from trustcast.storage.tables import api, api_endpoint
+from trustcast.storage.uses import chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -81,15 +82,23 @@ class Caller:
 
 def callers(transaction: Connection, tenant_id: int, endpoint: str) -> list[Caller]:
     """Return the tenant's APIs that call `endpoint` (normal form), by name and version."""
-    of = api_endpoint.c
-    rows = transaction.execute(
-        select(api.c.name, api.c.version, api.c.type)
-        .join_from(api_endpoint, api, api.c.id == of.api)
-        .where(of.tenant_id == tenant_id, of.endpoint == endpoint)
-        .distinct()
-        .order_by(api.c.name, api.c.version)
-    )
-    return [Caller(*row) for row in rows]
+    return callers_of(transaction, tenant_id, [endpoint]).get(endpoint, [])
+
+
+def callers_of(transaction: Connection, tenant_id: int, endpoints: Iterable[str]) -> dict[str, list[Caller]]:
+    """Return the same of each of `endpoints` that any API calls."""
+    of, found = api_endpoint.c, dict[str, list[Caller]]()
+    for some in chunks(set(endpoints)):
+        rows = transaction.execute(
+            select(of.endpoint, api.c.name, api.c.version, api.c.type)
+            .join_from(api_endpoint, api, api.c.id == of.api)
+            .where(of.tenant_id == tenant_id, of.endpoint.in_(some))
+            .distinct()
+            .order_by(api.c.name, api.c.version)
+        )
+        for endpoint, *caller in rows:
+            found.setdefault(endpoint, []).append(Caller(*caller))
+    return found
 
 
 def add(transaction: Connection, new: RegisteredApi) -> None:
