@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
+from trustcast.storage import operations
 from trustcast.storage.certificates import TrustedCertificate
 from trustcast.storage.operations import Kind, on_its_way
 from trustcast.storage.tables import certificate_blob, operation
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection
+
+    from trustcast.storage.operations import Operation
 
 _PLAIN = ("tenant_id", "alias", "endpoint", "fingerprint_sha256", "warnings")
 
@@ -31,6 +35,30 @@ def certificates(
         .order_by(of.sequence)
     )
     return [_as_trusted(row) for row in rows]
+
+
+def colliding(transaction: Connection, tenant_id: int, asked: Iterable[Operation], *, due: datetime) -> list[Operation]:
+    """Return what is on its way for a tenant and could decide about `asked`, in the order of acceptance.
+
+    That is what shares an alias, an endpoint or a certificate with one of them, or with what does. What is not to be
+    applied until `due` decides about nothing.
+    """
+    of = operation.c
+    needed = of.sequence, of.alias_key, of.rotation, of.endpoint, of.fingerprint_sha256
+    ripe = or_(of.activate_at.is_(None), of.activate_at <= due)
+    rows = transaction.execute(select(*needed).where(on_its_way(tenant_id), ripe)).all()
+    touched, found = {each for one in asked for each in _touched(one)}, set[int]()
+    while more := [row for row in rows if row.sequence not in found and not touched.isdisjoint(_touched(row))]:
+        found.update(row.sequence for row in more)
+        touched.update(each for row in more for each in _touched(row))
+    return operations.in_order(transaction, sorted(found))
+
+
+def _touched(one: Any) -> Iterator[tuple[str, str]]:
+    yield "alias", one.alias_key
+    for what, value in (("alias", one.rotation), ("at", one.endpoint), ("certificate", one.fingerprint_sha256)):
+        if value is not None:
+            yield what, value
 
 
 def _as_trusted(row: Any) -> TrustedCertificate:

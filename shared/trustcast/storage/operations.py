@@ -220,6 +220,15 @@ def still_validated(transaction: Connection, sequences: Sequence[int]) -> list[O
     return _listed(transaction, operation.c.state == State.VALIDATED, operation.c.sequence.in_(sequences))
 
 
+def in_order(transaction: Connection, sequences: Sequence[int]) -> list[Operation]:
+    """Return the operations that have these numbers (each once, ascending), in the order of acceptance."""
+    return [
+        one
+        for start in range(0, len(sequences), _CHUNK)
+        for one in _listed(transaction, operation.c.sequence.in_(sequences[start : start + _CHUNK]))
+    ]
+
+
 def waiting_since(transaction: Connection, state: State, *, at: datetime) -> datetime | None:
     """Return when the oldest operation in `state` that nobody leases was accepted, None if there is none."""
     oldest: datetime | None = transaction.execute(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select
@@ -20,7 +21,7 @@ from trustcast.storage import certificates, outbox, uses
 from trustcast.storage.tables import api, api_endpoint, certificate, certificate_name, environment, routing_due
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection
@@ -32,17 +33,24 @@ Placed = tuple[str, str]
 """An alias key, and the endpoint (normal form) of the certificate that has it."""
 
 
-def environments_of(transaction: Connection, tenant_id: int, placed: Iterable[Placed]) -> dict[Placed, set[str]]:
+def environments_of(
+    transaction: Connection,
+    tenant_id: int,
+    placed: Iterable[Placed],
+    *,
+    names: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> dict[Placed, set[str]]:
     """Return, for each certificate of a tenant, the names of the environments that it goes to.
 
     It goes to those of every API endpoint that it serves (see `uses.users`); but to all if its own is registered
-    nowhere. Under an alias that is not trusted there are no names, so there the endpoint alone counts.
+    nowhere. Under an alias that is not trusted there are no names, so there the endpoint alone counts; unless `names`,
+    by alias key, has those of what is not trusted yet.
     """
     wanted, of = set(placed), api_endpoint.c
     at = _roles(transaction, tenant_id, of.endpoint, {endpoint for _, endpoint in wanted})
     registered = {alias_key for alias_key, endpoint in wanted if endpoint in at}
-    names = certificates.server_names(transaction, tenant_id, registered)
-    called = set().union(*names.values())
+    names = {**certificates.server_names(transaction, tenant_id, registered), **names}
+    called = set[str]().union(*names.values())
     hosts = _roles(transaction, tenant_id, of.host, called)
     below = _roles(transaction, tenant_id, of.parent, {name[2:] for name in called if name.startswith("*.")})
     by_role = _environments_by_role(transaction)
