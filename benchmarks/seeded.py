@@ -54,6 +54,6 @@ def accept(database: Database, batch: Sequence[Named]) -> None:
 def work(database: Database, signer: HeadSigner, cache: TruststoreCache) -> None:
     """Do what the worker does after an upload: validate, then apply."""
     assert validate_uploads(database, policy=Policy(), worker="benchmark", now=lambda: datetime.now(UTC))
-    done = apply_changes(database, signer=signer, cache=cache, per_endpoint=1, at=datetime.now(UTC))
+    done = apply_changes(database, signer=signer, cache=cache, policy=Policy(), at=datetime.now(UTC))
     assert done.done
     assert not done.refused

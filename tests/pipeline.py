@@ -63,6 +63,11 @@ class Pipeline:
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     cache: TruststoreCache = field(default_factory=TruststoreCache)
 
+    @property
+    def policy(self) -> Policy:
+        """The installation's: for tenants that have none of their own."""
+        return Policy(certificates_per_endpoint=self.per_endpoint)
+
     def later(self, **by: float) -> None:
         self.at += timedelta(**by)
 
@@ -145,14 +150,14 @@ class Pipeline:
         return accept_request(self.database, request, who=who, idempotency_key=key, at=self.at).id
 
     def validate(self) -> list[Verdict]:
-        return validate_uploads(self.database, policy=Policy(), worker=self.name, now=lambda: self.at)
+        return validate_uploads(self.database, policy=self.policy, worker=self.name, now=lambda: self.at)
 
     def apply(self) -> Outcome:
         return apply_changes(
             self.database,
             signer=HeadSigner(self.key),
             cache=self.cache,
-            per_endpoint=self.per_endpoint,
+            policy=self.policy,
             at=self.at,
         )
 

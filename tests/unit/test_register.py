@@ -10,6 +10,9 @@ from trustcast.domain.errors import Conflict, PreconditionFailed
 from trustcast.domain.register import Holding, Register
 
 WEB = Holding(-1234, "web", "https://web.example:443", "a" * 64)
+TENANTS = (-1234, 7, 8)
+ONE, TWO = dict.fromkeys(TENANTS, 1), dict.fromkeys(TENANTS, 2)
+ANY: dict[int, int | None] = dict.fromkeys(TENANTS)
 NEW = Holding(-1234, "web", WEB.endpoint, "b" * 64)
 NEXT = Holding(-1234, "web.next", WEB.endpoint, "b" * 64, rotates="web")
 
@@ -21,71 +24,88 @@ def conflict(register: Register, new: Holding) -> tuple[str, str | None]:
 
 
 def test_empty_register_takes_anything() -> None:
-    Register([], per_endpoint=1).add(WEB)
+    Register([], per_endpoint=ONE).add(WEB)
 
 
 def test_alias_is_held_once() -> None:
     other = Holding(-1234, "web", "https://other.example:443", "b" * 64)
 
-    assert conflict(Register([WEB], per_endpoint=1), other) == ("alias_exists", "alias")
+    assert conflict(Register([WEB], per_endpoint=ONE), other) == ("alias_exists", "alias")
 
 
 def test_certificate_is_held_once() -> None:
     other = Holding(-1234, "other", "https://other.example:443", "a" * 64)
 
-    assert conflict(Register([WEB], per_endpoint=1), other) == ("certificate_exists", "certificate")
+    assert conflict(Register([WEB], per_endpoint=ONE), other) == ("certificate_exists", "certificate")
 
 
 def test_endpoint_has_one() -> None:
     other = Holding(-1234, "other", WEB.endpoint, "b" * 64)
 
-    assert conflict(Register([WEB], per_endpoint=1), other) == ("endpoint_has_certificate", "endpoint")
+    assert conflict(Register([WEB], per_endpoint=ONE), other) == ("endpoint_has_certificate", "endpoint")
 
 
 def test_endpoint_has_as_many_as_allowed() -> None:
-    register = Register([WEB], per_endpoint=2)
+    register = Register([WEB], per_endpoint=TWO)
     register.add(Holding(-1234, "b", WEB.endpoint, "b" * 64))
 
     assert conflict(register, Holding(-1234, "c", WEB.endpoint, "c" * 64))[0] == "endpoint_has_certificate"
 
 
 def test_endpoint_has_any_number_without_a_limit() -> None:
-    register = Register([WEB], per_endpoint=None)
+    register = Register([WEB], per_endpoint=ANY)
 
     for number in range(20):
         register.add(Holding(-1234, f"b-{number}", WEB.endpoint, f"{number:064}"))
 
 
+def test_each_tenant_has_a_limit_of_its_own() -> None:
+    register = Register([], per_endpoint={7: 1, 8: 2})
+    for tenant in (7, 8):
+        register.add(Holding(tenant, "a", WEB.endpoint, "a" * 64))
+
+    assert conflict(register, Holding(7, "b", WEB.endpoint, "b" * 64))[0] == "endpoint_has_certificate"
+    register.add(Holding(8, "b", WEB.endpoint, "b" * 64))
+
+
+def test_endpoint_that_is_full_is_told_which_settings_make_room() -> None:
+    with pytest.raises(Conflict) as refused:
+        Register([WEB], per_endpoint=ONE).add(Holding(-1234, "b", WEB.endpoint, "b" * 64))
+
+    assert "this tenant's certificates_per_endpoint" in refused.value.detail
+    assert "TRUSTCAST_CERTIFICATES_PER_ENDPOINT" in refused.value.detail
+
+
 def test_alias_is_asked_for_first_then_the_certificate_then_the_endpoint() -> None:
-    register = Register([WEB], per_endpoint=1)
+    register = Register([WEB], per_endpoint=ONE)
 
     assert conflict(register, WEB)[0] == "alias_exists"
     assert conflict(register, Holding(-1234, "b", WEB.endpoint, WEB.fingerprint_sha256))[0] == "certificate_exists"
 
 
 def test_request_before_counts_for_the_one_after() -> None:
-    register = Register([], per_endpoint=1)
+    register = Register([], per_endpoint=ONE)
     register.add(WEB)
 
     assert conflict(register, WEB)[0] == "alias_exists"
 
 
 def test_refused_request_takes_nothing() -> None:
-    register = Register([WEB], per_endpoint=1)
+    register = Register([WEB], per_endpoint=ONE)
     conflict(register, Holding(-1234, "b", WEB.endpoint, "b" * 64))
 
     register.add(Holding(-1234, "b", "https://b.example:443", "b" * 64))
 
 
 def test_delete_frees_alias_certificate_and_endpoint() -> None:
-    register = Register([WEB], per_endpoint=1)
+    register = Register([WEB], per_endpoint=ONE)
 
     register.delete(-1234, "web")
     register.add(WEB)
 
 
 def test_what_is_not_there_cannot_be_deleted() -> None:
-    register = Register([WEB], per_endpoint=1)
+    register = Register([WEB], per_endpoint=ONE)
     register.delete(-1234, "web")
 
     with pytest.raises(Conflict) as refused:
@@ -94,7 +114,7 @@ def test_what_is_not_there_cannot_be_deleted() -> None:
 
 
 def test_tenants_do_not_see_one_another() -> None:
-    register = Register([WEB], per_endpoint=1)
+    register = Register([WEB], per_endpoint=ONE)
 
     register.add(Holding(7, "web", WEB.endpoint, WEB.fingerprint_sha256))
     with pytest.raises(Conflict):
@@ -108,7 +128,7 @@ def code(change: Callable[[], object]) -> str:
 
 
 def test_replace_takes_the_place_and_frees_the_certificate() -> None:
-    register = Register([WEB], per_endpoint=1)
+    register = Register([WEB], per_endpoint=ONE)
 
     register.replace(NEW)
 
@@ -117,7 +137,7 @@ def test_replace_takes_the_place_and_frees_the_certificate() -> None:
 
 
 def test_replace_with_the_same_certificate_is_no_change() -> None:
-    register = Register([WEB], per_endpoint=1)
+    register = Register([WEB], per_endpoint=ONE)
 
     register.replace(WEB)
 
@@ -126,7 +146,7 @@ def test_replace_with_the_same_certificate_is_no_change() -> None:
 
 def test_replace_keeps_the_alias_as_it_is_shown() -> None:
     shown = Holding(-1234, "web", WEB.endpoint, WEB.fingerprint_sha256, alias="Web")
-    register = Register([shown], per_endpoint=1)
+    register = Register([shown], per_endpoint=ONE)
 
     register.replace(Holding(-1234, "web", WEB.endpoint, "b" * 64, alias="WEB"))
 
@@ -135,23 +155,23 @@ def test_replace_keeps_the_alias_as_it_is_shown() -> None:
 
 
 def test_what_is_not_there_cannot_be_replaced() -> None:
-    assert code(lambda: Register([], per_endpoint=1).replace(NEW)) == "certificate_not_found"
+    assert code(lambda: Register([], per_endpoint=ONE).replace(NEW)) == "certificate_not_found"
 
 
 def test_replace_does_not_take_a_certificate_that_another_alias_has() -> None:
     other = Holding(-1234, "other", "https://other.example:443", NEW.fingerprint_sha256)
 
-    assert code(lambda: Register([WEB, other], per_endpoint=1).replace(NEW)) == "certificate_exists"
+    assert code(lambda: Register([WEB, other], per_endpoint=ONE).replace(NEW)) == "certificate_exists"
 
 
 def test_replace_is_for_the_endpoint_that_it_was_made_for() -> None:
     moved = Holding(-1234, "web", "https://moved.example:443", "c" * 64)
 
-    assert code(lambda: Register([moved], per_endpoint=1).replace(NEW)) == "certificate_changed"
+    assert code(lambda: Register([moved], per_endpoint=ONE).replace(NEW)) == "certificate_changed"
 
 
 def test_if_match_names_the_certificate_that_may_be_replaced() -> None:
-    register = Register([WEB], per_endpoint=1)
+    register = Register([WEB], per_endpoint=ONE)
 
     with pytest.raises(PreconditionFailed):
         register.replace(NEW, if_match="c" * 64)
@@ -161,7 +181,7 @@ def test_if_match_names_the_certificate_that_may_be_replaced() -> None:
 
 
 def test_rotation_comes_beside_whatever_the_limit_of_the_endpoint_is() -> None:
-    register = Register([WEB], per_endpoint=1)
+    register = Register([WEB], per_endpoint=ONE)
 
     register.add(NEXT)
 
@@ -170,44 +190,44 @@ def test_rotation_comes_beside_whatever_the_limit_of_the_endpoint_is() -> None:
 
 
 def test_rotation_does_not_count_for_the_limit_of_others() -> None:
-    register = Register([WEB, NEXT], per_endpoint=2)
+    register = Register([WEB, NEXT], per_endpoint=TWO)
 
     register.add(Holding(-1234, "third", WEB.endpoint, "c" * 64))
 
 
 def test_rotation_needs_the_one_that_it_is_for() -> None:
-    assert code(lambda: Register([], per_endpoint=1).add(NEXT)) == "certificate_not_found"
+    assert code(lambda: Register([], per_endpoint=ONE).add(NEXT)) == "certificate_not_found"
 
 
 def test_rotation_is_for_the_endpoint_that_it_was_made_for() -> None:
     moved = Holding(-1234, "web", "https://moved.example:443", "c" * 64)
 
-    assert code(lambda: Register([moved], per_endpoint=1).add(NEXT)) == "certificate_changed"
+    assert code(lambda: Register([moved], per_endpoint=ONE).add(NEXT)) == "certificate_changed"
 
 
 def test_second_rotation_waits_for_the_first() -> None:
     again = Holding(-1234, "web.next", WEB.endpoint, "c" * 64, rotates="web")
     chained = Holding(-1234, "web.next.next", WEB.endpoint, "c" * 64, rotates="web.next")
 
-    assert code(lambda: Register([WEB, NEXT], per_endpoint=1).add(again)) == "rotation_under_way"
-    assert code(lambda: Register([WEB, NEXT], per_endpoint=1).add(chained)) == "rotation_under_way"
+    assert code(lambda: Register([WEB, NEXT], per_endpoint=ONE).add(again)) == "rotation_under_way"
+    assert code(lambda: Register([WEB, NEXT], per_endpoint=ONE).add(chained)) == "rotation_under_way"
 
 
 def test_rotation_does_not_take_an_alias_that_somebody_has() -> None:
     somebodys = Holding(-1234, "web.next", "https://other.example:443", "c" * 64)
 
-    assert code(lambda: Register([WEB, somebodys], per_endpoint=1).add(NEXT)) == "alias_exists"
+    assert code(lambda: Register([WEB, somebodys], per_endpoint=ONE).add(NEXT)) == "alias_exists"
 
 
 def test_old_certificate_stays_as_it_is_while_it_is_rotated() -> None:
     other = Holding(-1234, "web", WEB.endpoint, "c" * 64)
 
-    assert code(lambda: Register([WEB, NEXT], per_endpoint=1).replace(other)) == "rotation_under_way"
-    assert code(lambda: Register([WEB, NEXT], per_endpoint=1).delete(-1234, "web")) == "rotation_under_way"
+    assert code(lambda: Register([WEB, NEXT], per_endpoint=ONE).replace(other)) == "rotation_under_way"
+    assert code(lambda: Register([WEB, NEXT], per_endpoint=ONE).delete(-1234, "web")) == "rotation_under_way"
 
 
 def test_next_one_may_be_replaced_and_is_still_the_next_one() -> None:
-    register = Register([WEB, NEXT], per_endpoint=1)
+    register = Register([WEB, NEXT], per_endpoint=ONE)
 
     register.replace(Holding(-1234, "web.next", WEB.endpoint, "c" * 64))
 
@@ -215,7 +235,7 @@ def test_next_one_may_be_replaced_and_is_still_the_next_one() -> None:
 
 
 def test_end_of_a_rotation_leaves_the_new_certificate_under_the_old_alias() -> None:
-    register = Register([WEB, NEXT], per_endpoint=1)
+    register = Register([WEB, NEXT], per_endpoint=ONE)
 
     register.finish(NEW, successor="web.next")
 
@@ -226,23 +246,23 @@ def test_end_of_a_rotation_leaves_the_new_certificate_under_the_old_alias() -> N
 def test_rotation_that_is_no_more_cannot_end() -> None:
     plain = Holding(-1234, "web.next", WEB.endpoint, "b" * 64)
 
-    assert code(lambda: Register([WEB], per_endpoint=1).finish(NEW, successor="web.next")) == "rotation_not_found"
+    assert code(lambda: Register([WEB], per_endpoint=ONE).finish(NEW, successor="web.next")) == "rotation_not_found"
     assert (
-        code(lambda: Register([WEB, plain], per_endpoint=1).finish(NEW, successor="web.next")) == "rotation_not_found"
+        code(lambda: Register([WEB, plain], per_endpoint=ONE).finish(NEW, successor="web.next")) == "rotation_not_found"
     )
-    assert code(lambda: Register([NEXT], per_endpoint=1).finish(NEW, successor="web.next")) == "certificate_not_found"
+    assert code(lambda: Register([NEXT], per_endpoint=ONE).finish(NEW, successor="web.next")) == "certificate_not_found"
 
 
 def test_rotation_ends_with_the_certificate_that_every_gateway_has() -> None:
     replaced = Holding(-1234, "web.next", WEB.endpoint, "c" * 64, rotates="web")
 
-    assert code(lambda: Register([WEB, replaced], per_endpoint=1).finish(NEW, successor="web.next")) == (
+    assert code(lambda: Register([WEB, replaced], per_endpoint=ONE).finish(NEW, successor="web.next")) == (
         "certificate_changed"
     )
 
 
 def test_rotation_called_off_leaves_the_old_certificate() -> None:
-    register = Register([WEB, NEXT], per_endpoint=1)
+    register = Register([WEB, NEXT], per_endpoint=ONE)
 
     register.cancel(-1234, "web.next", rotates="web")
 
@@ -253,14 +273,14 @@ def test_rotation_called_off_leaves_the_old_certificate() -> None:
 def test_calling_off_a_rotation_lets_nothing_else_go() -> None:
     plain = Holding(-1234, "web.next", "https://other.example:443", "c" * 64)
 
-    assert code(lambda: Register([WEB, plain], per_endpoint=1).cancel(-1234, "web.next", rotates="web")) == (
+    assert code(lambda: Register([WEB, plain], per_endpoint=ONE).cancel(-1234, "web.next", rotates="web")) == (
         "rotation_not_found"
     )
 
 
 def test_longest_alias_can_be_replaced_although_it_cannot_be_rotated() -> None:
     long = Holding(-1234, "a" * 255, WEB.endpoint, "a" * 64)
-    register = Register([long], per_endpoint=1)
+    register = Register([long], per_endpoint=ONE)
 
     register.delete(-1234, "a" * 255)
 
@@ -268,7 +288,7 @@ def test_longest_alias_can_be_replaced_although_it_cannot_be_rotated() -> None:
 
 
 def test_alias_that_ends_in_another_tenants_id_is_that_tenants_on_gateways() -> None:
-    register = Register([], per_endpoint=None, tenants={7})
+    register = Register([], per_endpoint=ANY, tenants={7})
     theirs = Holding(-1234, "web_7", WEB.endpoint, "a" * 64)
 
     assert code(lambda: register.add(theirs)) == "alias_reserved"
@@ -292,7 +312,7 @@ def test_nobody_is_advised_to_delete_what_gateways_need_until_the_next_one_is_th
     other: Holding, advice: list[str]
 ) -> None:
     with pytest.raises(Conflict) as refusal:
-        Register([WEB], per_endpoint=1).add(other)
+        Register([WEB], per_endpoint=ONE).add(other)
 
     assert all(one in refusal.value.detail for one in advice)
     assert "delete" not in refusal.value.detail

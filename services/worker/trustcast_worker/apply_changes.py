@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from trustcast.domain.head import HeadSigner
+    from trustcast.domain.policy import Policy
     from trustcast.domain.register import Holding
     from trustcast.domain.truststore import Truststore
     from trustcast.storage.routing import Due, Placed
@@ -59,9 +60,11 @@ class _Step:
 
 
 def apply_changes(
-    database: Database, *, signer: HeadSigner, cache: TruststoreCache, per_endpoint: int | None, at: datetime
+    database: Database, *, signer: HeadSigner, cache: TruststoreCache, policy: Policy, at: datetime
 ) -> Outcome:
     """Apply what was validated, up to a batch, and decide anew where it is due, in one commit; return what it came to.
+
+    `policy` holds for tenants that have none of their own.
 
     State, change log, signed heads and the hint that is owed stand or fall together. Raises `Unavailable`, and
     `LostRaceError` when another worker's commit came first, in which case nothing was changed.
@@ -76,7 +79,7 @@ def apply_changes(
             due = []
         if not due and (not waiting or _more_are_coming(transaction, waiting[0], at)):
             return Outcome()
-        outcome = decide(transaction, waiting, per_endpoint=per_endpoint)
+        outcome = decide(transaction, waiting, policy=policy, at=at)
         outcome.left_some = BATCH in {len(waiting), len(due)} or bool(waiting and waiting[0].attempts)
         outcome.looked_again = bool(due)
         steps = _advance(transaction, held, outcome, due, signer=signer, cache=cache, at=at)
@@ -204,15 +207,15 @@ def _arrive(
 
 
 def _refuse(transaction: Connection, outcome: Outcome) -> None:
-    for one, conflict in outcome.refused:
-        operations.end(transaction, one, State.REJECTED, operations.problem(conflict))
+    for one, refusal in outcome.refused:
+        operations.end(transaction, one, State.REJECTED, operations.problem(refusal))
     blobs.forget_unused(transaction, [one.certificate for one, _ in outcome.refused if one.certificate])
 
 
 def _audited(outcome: Outcome, steps: Sequence[_Step]) -> list[audit.AuditEvent]:
     events = [
-        audit.AuditEvent("operation.rejected", _worker(one), one.named() | {"code": conflict.code})
-        for one, conflict in outcome.refused
+        audit.AuditEvent("operation.rejected", _worker(one), one.named() | {"code": refusal.code})
+        for one, refusal in outcome.refused
     ]
     events += [audit.AuditEvent("operation.applied", _worker(one.operation), _facts(one)) for one in outcome.effects]
     moved = {step.environment: step.generation for step in steps if step.moved}

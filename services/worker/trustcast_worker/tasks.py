@@ -80,8 +80,8 @@ def _apply(context: Context, event: str) -> None:
             log.info("routed anew")
         for one in outcome.done:
             log.info("applied", operation=one.id)
-        for one, conflict in outcome.refused:
-            log.info("rejected", operation=one.id, problem=conflict.code)
+        for one, refusal in outcome.refused:
+            log.info("rejected", operation=one.id, problem=refusal.code)
 
 
 def _applied(context: Context) -> Outcome:
@@ -90,7 +90,7 @@ def _applied(context: Context) -> Outcome:
             context.database,
             signer=context.signer,
             cache=context.truststores,
-            per_endpoint=context.settings.per_endpoint,
+            policy=context.policy,
             at=context.now(),
         )
     except _EXPECTED:

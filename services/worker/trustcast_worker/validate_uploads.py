@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from trustcast.domain.certificate import Certificate
-from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.errors import Rejected
 from trustcast.domain.messages import OperationValidated
 from trustcast.storage import audit, blobs, operations, outbox, tenants
 from trustcast.storage.operations import Kind, Operation, State, Verdict
+from trustcast_worker.judge import judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,16 +52,7 @@ def _verdict(operation: Operation, certificates: dict[str, bytes], policy: Polic
     if operation.kind is Kind.DELETE:
         return Verdict(operation)
     try:
-        warnings = policy.check(
-            Certificate.parse(certificates[operation.certificate or ""]),
-            endpoint=Endpoint.of_url(operation.endpoint or ""),
-            at=at,
-            ca=operation.ca,
-            # The end of a rotation brings what is trusted already.
-            accept_expired=operation.accept_expired
-            or (operation.kind is Kind.REPLACE and operation.rotation is not None),
-            activate_at=operation.activate_at,
-        )
+        warnings = judge(operation, Certificate.parse(certificates[operation.certificate or ""]), policy, at=at)
     except Rejected as refusal:
         return Verdict(operation, problem=operations.problem(refusal))
     return Verdict(operation, warnings=[{"code": one.code, "detail": one.detail} for one in warnings])

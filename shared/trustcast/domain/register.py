@@ -6,6 +6,7 @@ request came in may be gone by then, or taken.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from trustcast.domain import alias as aliases
 from trustcast.domain.errors import Conflict, PreconditionFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +35,24 @@ class Holding:
 class Register:
     """The holdings that matter to a batch of requests.
 
-    `per_endpoint`: how many certificates an endpoint may have, None: any number; one that a rotation brings beside
-    another does not count. `tenants`: the ids of those tenants whose aliases could be the super tenant's on gateways.
+    `per_endpoint`: how many certificates an endpoint of each tenant may have, None: any number; one that a rotation
+    brings beside another does not count. `tenants`: the ids of those tenants whose aliases could be the super tenant's
+    on gateways.
     """
 
     def __init__(
-        self, holdings: Iterable[Holding], *, per_endpoint: int | None, tenants: Collection[int] = frozenset()
+        self,
+        holdings: Iterable[Holding],
+        *,
+        per_endpoint: Mapping[int, int | None],
+        tenants: Collection[int] = frozenset(),
     ) -> None:
-        self._held = {(one.tenant_id, one.alias_key): one for one in holdings}
+        self._held: dict[tuple[int, str], Holding] = {}
+        self._sharing: dict[tuple[int, str], dict[str, Holding]] = defaultdict(dict)
         self._per_endpoint = per_endpoint
         self._tenants = tenants
+        for one in holdings:
+            self._take(one)
 
     def held(self, tenant_id: int, alias_key: str) -> Holding | None:
         """Return who holds the alias now, None if nobody does."""
@@ -61,7 +70,7 @@ class Register:
         self._check_certificate(new)
         if new.rotates is None:
             self._check_endpoint(new)
-        self._held[new.tenant_id, new.alias_key] = new
+        self._take(new)
 
     def replace(self, new: Holding, *, if_match: str | None = None) -> None:
         """Put another certificate in the place of the one that has this alias; the same one is no change.
@@ -87,7 +96,7 @@ class Register:
         Raises `Conflict`: `certificate_not_found`, `rotation_not_found` or `certificate_changed`.
         """
         held = self.finishable(new, successor=successor)
-        del self._held[new.tenant_id, successor]
+        self._let_go(new.tenant_id, successor)
         self._put(held, new.fingerprint_sha256)
 
     def finishable(self, new: Holding, *, successor: str) -> Holding:
@@ -116,12 +125,12 @@ class Register:
     def delete(self, tenant_id: int, alias_key: str) -> None:
         """Let one go. Raises what `changeable` raises."""
         self.changeable(tenant_id, alias_key)
-        del self._held[tenant_id, alias_key]
+        self._let_go(tenant_id, alias_key)
 
     def cancel(self, tenant_id: int, alias_key: str, *, rotates: str) -> None:
         """Let the one go that a rotation brought beside the alias key `rotates`. Raises `rotation_not_found`."""
         self._successor(tenant_id, alias_key, rotates)
-        del self._held[tenant_id, alias_key]
+        self._let_go(tenant_id, alias_key)
 
     def _rotation_of(self, held: Holding) -> Holding | None:
         if len(held.alias_key) > aliases.LONGEST_ROTATED:
@@ -136,7 +145,19 @@ class Register:
         return beside
 
     def _put(self, held: Holding, fingerprint_sha256: str) -> None:
-        self._held[held.tenant_id, held.alias_key] = replace(held, fingerprint_sha256=fingerprint_sha256)
+        self._take(replace(held, fingerprint_sha256=fingerprint_sha256))
+
+    def _take(self, one: Holding) -> None:
+        self._let_go(one.tenant_id, one.alias_key)
+        self._held[one.tenant_id, one.alias_key] = one
+        for value in (one.endpoint, one.fingerprint_sha256):
+            self._sharing[one.tenant_id, value][one.alias_key] = one
+
+    def _let_go(self, tenant_id: int, alias_key: str) -> None:
+        gone = self._held.pop((tenant_id, alias_key), None)
+        if gone is not None:
+            for value in (gone.endpoint, gone.fingerprint_sha256):
+                del self._sharing[tenant_id, value][alias_key]
 
     def _check_rotation(self, new: Holding, rotates: str) -> None:
         held = self.held(new.tenant_id, rotates)
@@ -167,29 +188,28 @@ class Register:
             )
 
     def _check_certificate(self, new: Holding) -> None:
-        same = [one for one in self._of(new.tenant_id) if one.fingerprint_sha256 == new.fingerprint_sha256]
-        if same:
+        same = next(iter(self._sharing[new.tenant_id, new.fingerprint_sha256]), None)
+        if same is not None:
             raise Conflict(
                 "certificate_exists",
-                f"The same certificate is already trusted under the alias {same[0].alias_key}; that one serves. "
-                f"To put another in its place, PUT /v1/certificates/{same[0].alias_key}.",
+                f"The same certificate is already trusted under the alias {same}; that one serves. "
+                f"To put another in its place, PUT /v1/certificates/{same}.",
                 field="certificate",
             )
 
     def _check_endpoint(self, new: Holding) -> None:
-        beside = [one for one in self._of(new.tenant_id) if one.endpoint == new.endpoint and one.rotates is None]
-        if self._per_endpoint is not None and len(beside) >= self._per_endpoint:
+        beside = [one for one in self._sharing[new.tenant_id, new.endpoint].values() if one.rotates is None]
+        limit = self._per_endpoint[new.tenant_id]
+        if limit is not None and len(beside) >= limit:
             raise Conflict(
                 "endpoint_has_certificate",
                 f"The endpoint already has a certificate, under the alias {beside[0].alias_key}. "
                 f"Replace it: PUT /v1/certificates/{beside[0].alias_key}; or have both trusted for a while: "
                 f"POST /v1/certificates/{beside[0].alias_key}/rotation. "
-                "For several at all times raise TRUSTCAST_CERTIFICATES_PER_ENDPOINT.",
+                "For several at all times raise this tenant's certificates_per_endpoint, or, for every tenant that has "
+                "none of its own, TRUSTCAST_CERTIFICATES_PER_ENDPOINT.",
                 field="endpoint",
             )
-
-    def _of(self, tenant_id: int) -> Iterable[Holding]:
-        return (one for one in self._held.values() if one.tenant_id == tenant_id)
 
 
 def check_match(trusted_sha256: str, if_match: str | None) -> None:

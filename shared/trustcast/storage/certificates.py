@@ -123,7 +123,7 @@ def holdings(
     wanted = ((of.alias_key, alias_keys), (of.endpoint, endpoints), (of.fingerprint_sha256, fingerprints))
     ours = select(*names).where(of.tenant_id.in_(set(tenants)))
     rows = transaction.execute(union_all(*(ours.where(column.in_(set(values))) for column, values in wanted)))
-    return [*{Holding(*row) for row in rows}]
+    return [*dict.fromkeys(Holding(*row) for row in rows)]
 
 
 def replace(transaction: Connection, gone: Iterable[tuple[int, str]], new: Sequence[TrustedCertificate]) -> None:
