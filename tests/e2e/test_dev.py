@@ -159,7 +159,7 @@ def test_a_setting_that_a_service_refuses_is_named_with_the_service(tmp_path: Pa
     took, said = _refusal(tmp_path / "data", env={"TRUSTCAST_CERTIFICATES_PER_ENDPOINT": "many"}).splitlines()
 
     assert took == "From the environment: TRUSTCAST_CERTIFICATES_PER_ENDPOINT."
-    assert said.startswith("worker does not start: ")
+    assert said.startswith("api does not start: ")
     assert "TRUSTCAST_CERTIFICATES_PER_ENDPOINT" in said
 
 

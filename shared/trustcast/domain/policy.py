@@ -84,7 +84,8 @@ class Policy:
         certificate. `accept_expired` lets one pass whose time is over: an installation that is taken over may already
         trust it. With `activate_at`, from when on the certificate is to be trusted, its validity is judged as of then.
         """
-        case = _Case(self, certificate, endpoint, at, ca, accept_expired, activate_at)
+        is_for_endpoint = certificate.is_for(endpoint.host)
+        case = _Case(self, certificate, is_for_endpoint, at, ca, accept_expired, activate_at)
         for rule in REFUSALS:
             if rule.applies(case):
                 raise Rejected(rule.code, rule.detail, field=rule.field)
@@ -120,7 +121,7 @@ def _is_setting(name: str, value: object) -> bool:
 class _Case:
     policy: Policy
     certificate: Certificate
-    endpoint: Endpoint
+    is_for_endpoint: bool
     at: datetime
     ca: bool
     accept_expired: bool
@@ -137,10 +138,6 @@ class _Case:
     @property
     def is_not_yet_valid(self) -> bool:
         return self.certificate.not_before > self.at + CLOCK_SKEW
-
-    @property
-    def is_for_endpoint(self) -> bool:
-        return self.certificate.is_for(self.endpoint.host)
 
     @property
     def is_server_ca(self) -> bool:
