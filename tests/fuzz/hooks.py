@@ -47,3 +47,9 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
 def _known(name: str, value: Any) -> Any:
     choices, luck = KNOWN.get(name, []), zlib.crc32(repr(value).encode("utf-8", "surrogatepass"))
     return choices[luck // 3 % len(choices)] if choices and luck % 3 else value
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(context: schemathesis.SerializationContext, value: Any) -> bytes:
+    """Send a line as it was made."""
+    return str(value).encode("utf-8", "surrogatepass")

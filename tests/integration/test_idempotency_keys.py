@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,8 +45,8 @@ class Request:
     token: str = ADMIN
 
     def send(self, client: httpx.Client, key: str) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": key}
-        return client.request(self.method, self.path, headers=headers, **self.options)
+        headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": key} | self.options.get("headers", {})
+        return client.request(self.method, self.path, **self.options | {"headers": headers})
 
 
 Case = Callable[[ServedApi], tuple[Request, Request]]  # a request, and another one of the same route
@@ -61,6 +62,12 @@ def file(host: str = "new.example") -> dict[str, Any]:
 
 def upload(alias: str) -> dict[str, Any]:
     return {"data": {"alias": alias, "endpoint": f"https://{alias}.example"}, **file(f"{alias}.example")}
+
+
+def bulk(alias: str) -> dict[str, Any]:
+    made = self_signed(f"{alias}.example")
+    line = {"alias": alias, "endpoint": f"https://{alias}.example", "certificate": made.pem.decode()}
+    return {"content": json.dumps(line), "headers": {"Content-Type": "application/x-ndjson"}}
 
 
 def trusted(api: ServedApi, alias: str = "") -> str:
@@ -84,6 +91,10 @@ def both(method: str, path: str, first: dict[str, Any], second: dict[str, Any]) 
 
 def uploaded(api: ServedApi) -> tuple[Request, Request]:
     return both("POST", "/v1/certificates", upload(some()), upload(some()))
+
+
+def uploaded_as_lines(_api: ServedApi) -> tuple[Request, Request]:
+    return both("POST", "/v1/certificates/bulk", bulk(some()), bulk(some()))
 
 
 def replaced(api: ServedApi) -> tuple[Request, Request]:
@@ -186,6 +197,7 @@ def of_wso2(version: str, resource: str) -> dict[str, Case]:
 
 CASES: dict[str, Case] = {
     "POST /v1/certificates": uploaded,
+    "POST /v1/certificates/bulk": uploaded_as_lines,
     "PUT /v1/certificates/{alias}": replaced,
     "DELETE /v1/certificates/{alias}": deleted,
     "POST /v1/certificates/{alias}/rotation": rotation_begun,
@@ -211,9 +223,13 @@ def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def effects(api: ServedApi) -> int:
-    """How many things happened because somebody asked: what is audited, and what gateways reported."""
+    """How many things happened because somebody asked: what is audited, and what gateways reported.
+
+    A batch is what its lines are: each of them is an event of its own.
+    """
     of = audit_event.c
-    asked = select(func.count()).where(of.actor.not_in(["worker", "api"]), of.action != "request.refused")
+    besides = ["request.refused", "batch.accepted", "batch.completed"]
+    asked = select(func.count()).where(of.actor.not_in(["worker", "api"]), of.action.not_in(besides))
     with api.database.reading() as transaction:
         reports = transaction.execute(select(func.count()).select_from(gateway_report)).scalar_one()
         return transaction.execute(asked).scalar_one() + reports

@@ -34,6 +34,9 @@ KEYS = {
 NEEDLES = [base64.urlsafe_b64encode(SHORT)[24:60], base64.b64encode(LONG)[20:56]]
 
 
+NDJSON = "application/x-ndjson"
+
+
 @dataclass
 class Sent:
     """A request with a key in it."""
@@ -90,7 +93,10 @@ def _requests(document: dict[str, Any], key: str) -> Iterator[Sent]:
                     case "query":
                         yield Sent(method, plain, where, {"params": {one["name"]: key}} | _body_of(document, told))
                     case "header" if "\n" not in key:
-                        yield Sent(method, plain, where, {"headers": {one["name"]: key}} | _body_of(document, told))
+                        body = _body_of(document, told)
+                        yield Sent(
+                            method, plain, where, body | {"headers": body.get("headers", {}) | {one["name"]: key}}
+                        )
                     case _:
                         pass
             for options, where in _bodies(document, told, key):
@@ -118,6 +124,8 @@ def _body_of(document: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
     if "requestBody" not in told:
         return {}
     kind, example = _example(document, told)
+    if kind == NDJSON:
+        return _line(example)
     return {"json": example} if kind == "application/json" else _form(example)
 
 
@@ -125,6 +133,17 @@ def _bodies(document: dict[str, Any], told: dict[str, Any], key: str) -> Iterato
     if "requestBody" not in told:
         return
     kind, example = _example(document, told)
+    if kind == NDJSON:
+        for place, body in _with_key(json.loads(example), key):
+            yield _line(json.dumps(body)), f"line {place}"
+            escaped = "".join(f"\\u{ord(one):04x}" for one in key)
+            yield _line(json.dumps(body).replace(json.dumps(key), f'"{escaped}"')), f"line escaped {place}"
+        yield (
+            _line(example.strip()[:-1] + ', "unknown": {"deep": ["' + key.replace("\n", "\\n") + '"]}}'),
+            "line unknown",
+        )
+        yield _line(example.strip()[:-1] + ', "x": "' + key), "line broken"
+        return
     if kind != "application/json":
         for name in (*example, "ca", "unknown"):  # WSO2's routes leave alone what they do not know, as theirs do
             yield _form(example | {name: key}), f"form {name}"
@@ -138,6 +157,10 @@ def _bodies(document: dict[str, Any], told: dict[str, Any], key: str) -> Iterato
     yield {"content": json.dumps(example)[:-1] + ', "x": "' + key, "headers": headers}, "json broken"
     escaped = "".join(f"\\u{ord(one):04x}" for one in key)
     yield {"content": '{"x": "' + escaped + '"}', "headers": headers}, "json escaped"
+
+
+def _line(text: str) -> dict[str, Any]:
+    return {"content": text, "headers": {"Content-Type": NDJSON}}
 
 
 def _form(fields: dict[str, str]) -> dict[str, Any]:
@@ -200,7 +223,7 @@ def _has_to_say(sent: Sent, answer: httpx.Response) -> bool:
     if sent.where == "form unknown" and "publisher" in sent.path:
         return False
     in_path = sent.where.startswith("path") and sent.method != "get" and sent.where != "path version"
-    return sent.where.startswith(("json", "form")) or (
+    return sent.where.startswith(("json", "form", "line")) or (
         in_path and answer.status_code != 403 and "at this address" not in answer.text
     )
 

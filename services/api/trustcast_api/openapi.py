@@ -30,6 +30,7 @@ _TAGS = [
     for name, description in {
         "certificates": "What the gateways trust: add, replace, rotate, delete, look. Every change is an operation.",
         "operations": "What was asked for, how it was decided, and which gateways have it.",
+        "batches": "Many certificates in one body, and what became of each line.",
         "apis": "The published APIs, whose endpoints say in which environments a certificate belongs.",
         "environments": "Groups of gateways that share one truststore.",
         "gateways": "What listeners report of their gateways.",

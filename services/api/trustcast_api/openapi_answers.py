@@ -31,6 +31,7 @@ SCHEMA: Final[dict[str, Any]] = {
             },
         },
         "operation": _TEXT | {"description": "The operation that ended so, where one was accepted."},
+        "batch": _TEXT | {"description": "The batch of the lines that were taken, where some were."},
         "users": {
             "type": "array",
             "items": {"$ref": "#/components/schemas/UseBody"},

@@ -27,7 +27,8 @@ _BY_TAG: Final[dict[str, dict[str, str]]] = {
         "status": "Find by where a certificate stands in its validity; `pending` lists what is on its way instead.",
         "expires_before": "Find what ends before this moment (RFC 3339).",
         "sort": "What to sort by; `-` for descending.",
-        "format": "The form of the file: DER, PEM, or PEM with those issuers that are trusted here.",
+        "format": "The form of the file: DER, PEM, or PEM with what came with it and with issuers trusted here.",
+        "dry_run": "Tell what would come of it, and store nothing; `Idempotency-Key` and `Prefer` say nothing then.",
     },
     "operations": {
         "id": "The operation's id, as in `Location`.",
@@ -35,6 +36,7 @@ _BY_TAG: Final[dict[str, dict[str, str]]] = {
         "kind": "Find by what was asked for.",
         "alias": "Find by the certificate's alias; compared without case.",
     },
+    "batches": {"id": "The batch's id, as in `Location`."},
     "apis": {
         "id": "The API's id.",
         "name": "Find by a part of the name; compared without case.",

@@ -86,6 +86,10 @@ _REFUSED: dict[int, tuple[str, str]] = {
     HTTPStatus.BAD_REQUEST: ("body_unreadable", "The body cannot be read; send it as this route's documentation says."),
     HTTPStatus.NOT_FOUND: ("not_found", "There is nothing at this address."),
     HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "This address does not know this method."),
+    HTTPStatus.REQUEST_TIMEOUT: (
+        "body_too_slow",
+        "The body came too slowly, or its end never came; send it again, over a better connection.",
+    ),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
         "body_too_large",
         "The request is larger than 256 KB; a certificate is a few KB.",

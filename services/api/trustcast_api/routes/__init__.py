@@ -5,6 +5,7 @@ from __future__ import annotations
 from trustcast_api.routes import (
     apis,
     audit,
+    batches,
     certificates,
     environments,
     gateways,
@@ -16,6 +17,7 @@ from trustcast_api.routes import (
 )
 
 ALL = (
+    batches.router,
     certificates.router,
     rotations.router,
     operations.router,
