@@ -24,9 +24,10 @@ REASONS: Final = pkcs12.REASONS | {
 }
 
 _JKS: Final = b"\xfe\xed\xfe\xed"
-# One at a time: what it takes of Python's lock it takes from every other request of this process.
+# One at a time: the Python lock that reading holds on to is the one that every other request of this process needs.
 _alone = threading.Lock()
-_PATIENCE: Final = 10.0
+# Whoever waits keeps a thread, of which there are 40 for all requests.
+_waiting = threading.BoundedSemaphore(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +47,24 @@ def read_keystore(data: bytes, password: str | None) -> list[Entry]:
     """Return the entries of a JKS or PKCS12 file, at least one, in their order.
 
     Raises `Rejected` with the code `private_key` or one of `REASONS`, and the field `certificate` or `password`;
-    `Unavailable` (`keystore_busy`) where others are being read for 10 s.
+    `Unavailable` (`keystore_busy`) where too many are waiting to be read.
     """
-    if not _alone.acquire(timeout=_PATIENCE):
+    if not _waiting.acquire(blocking=False):
         raise Unavailable("keystore_busy", "Too many key stores are sent at once; send it again in a moment.")
     try:
-        entries = _jks(data, password) if data.startswith(_JKS) else _pkcs12(data, password)
-        if not entries:
-            raise _rejected("keystore_empty")
-        for entry in entries:
-            _check(entry)
-        return entries
+        with _alone:
+            return _read(data, password)
     finally:
-        _alone.release()
+        _waiting.release()
+
+
+def _read(data: bytes, password: str | None) -> list[Entry]:
+    entries = _jks(data, password) if data.startswith(_JKS) else _pkcs12(data, password)
+    if not entries:
+        raise _rejected("keystore_empty")
+    for entry in entries:
+        _check(entry)
+    return entries
 
 
 def _jks(data: bytes, password: str | None) -> list[Entry]:
