@@ -107,3 +107,42 @@ def test_switch_that_is_planned_is_everybodys(database: Database) -> None:
 
     assert fate(pipeline, operation) == "validated"
     assert "activates_later" in warned(pipeline, operation)
+
+
+def both_at_one_endpoint(pipeline: Pipeline, tenant_id: int) -> list[str]:
+    """The fates of two certificates for one endpoint."""
+    asked = [
+        pipeline.add(alias, "https://web.example:443", who=publisher_of(tenant_id)) for alias in ("first", "second")
+    ]
+    pipeline.run()
+    return [fate(pipeline, one, tenant_id) for one in asked]
+
+
+def test_tenant_may_have_any_number_at_an_endpoint_where_others_have_one(database: Database) -> None:
+    pipeline = Pipeline(database, per_endpoint=1)
+    tenant(database, 7, policy={"certificates_per_endpoint": "unlimited"})
+    tenant(database, 8)
+
+    assert both_at_one_endpoint(pipeline, 7) == ["applied", "applied"]
+    assert both_at_one_endpoint(pipeline, 8) == ["applied", "endpoint_has_certificate"]
+
+
+def test_tenant_may_have_one_at_an_endpoint_where_others_have_any_number(database: Database) -> None:
+    pipeline = Pipeline(database, per_endpoint=None)
+    tenant(database, 7, policy={"certificates_per_endpoint": 1})
+    tenant(database, 8)
+
+    assert both_at_one_endpoint(pipeline, 7) == ["applied", "endpoint_has_certificate"]
+    assert both_at_one_endpoint(pipeline, 8) == ["applied", "applied"]
+
+
+def test_what_is_trusted_already_stays_when_the_policy_becomes_stricter(database: Database) -> None:
+    pipeline = Pipeline(database)
+    upload(pipeline, authority("CA"), ca=True)
+    pipeline.run()
+    tenant(database, SUPER_TENANT, "carbon.super", policy={"allow_ca": False, "certificates_per_endpoint": 1})
+    other = pipeline.add("other")
+    pipeline.run()
+
+    assert fate(pipeline, other) == "applied"
+    assert pipeline.trusted() == {"web", "other"}

@@ -8,14 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, update
 
-from tests.pipeline import Pipeline
-from tests.published import publisher_of, tenant
+from tests.pipeline import ADMIN, Pipeline
+from tests.published import NOON, publisher_of, tenant
 from trustcast.domain.errors import Conflict, NotFound, Rejected
 from trustcast.domain.policy import Policy
 from trustcast.storage import tables, tenants, truststores
+from trustcast.storage.idempotency import KeyReusedError
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT, audit_event
 from trustcast.storage.tenants import OnExpiry, Tenant
+from trustcast_api.change_tenant import PolicyChange, change_tenant
+from trustcast_api.once import Answer
 
 CARBON = Tenant(SUPER_TENANT, "carbon.super", OnExpiry.KEEP)
 
@@ -184,18 +187,23 @@ def test_unlimited_is_not_the_same_as_nothing_said(database: Database) -> None:
     assert policy_of(database).certificates_per_endpoint is None
 
 
-def test_policy_that_is_read_and_sent_back_changes_nothing(database: Database) -> None:
-    read = tenant(database, 7, policy={"allow_v1": True}).body["policy"]
-    tenant(database, 7, policy=read)
+def test_setting_that_is_as_everybodys_stays_when_theirs_changes(database: Database) -> None:
+    tenant(database, 7, policy={"certificates_per_endpoint": 1})
 
-    assert own(database) == {"allow_v1": True}
+    assert policy_of(database, usual=Policy(certificates_per_endpoint=None)).certificates_per_endpoint == 1
+
+
+def test_same_policy_again_changes_nothing(database: Database) -> None:
+    tenant(database, 7, policy={"allow_v1": True})
+    tenant(database, 7, policy={"allow_v1": True, "allow_ca": None})
+
     with database.reading() as transaction:
         assert transaction.execute(select(audit_event.c.action)).scalars().all() == ["tenant.created"]
 
 
-def test_tenant_like_the_others_has_no_policy_written_down(database: Database) -> None:
+def test_tenant_without_a_policy_of_its_own_has_none_written_down(database: Database) -> None:
     tenant(database, 7, policy={"allow_v1": True})
-    tenant(database, 7, policy={"allow_v1": False})
+    tenant(database, 7, policy={"allow_v1": None})
 
     assert own(database) is None
 
@@ -231,3 +239,25 @@ def test_each_tenant_has_its_own_policy_and_the_others_the_installations(databas
     with database.reading() as transaction:
         found = tenants.policies(transaction, [7, 8, SUPER_TENANT], usual)
     assert found == {7: Policy(allow_v1=True, certificates_per_endpoint=5), 8: usual, SUPER_TENANT: usual}
+
+
+def test_key_of_one_policy_is_none_for_another(database: Database) -> None:
+    def asked(**settings: bool) -> Answer:
+        return change_tenant(
+            database,
+            7,
+            domain="pizza.example",
+            on_expiry=None,
+            who=ADMIN,
+            idempotency_key="k-1",
+            at=NOON,
+            policy=PolicyChange(settings),
+        )
+
+    first = asked(allow_v1=True)
+    tenant(database, 7, "pizza.example", policy={"allow_v1": False})
+
+    assert asked(allow_v1=True) == first
+    with pytest.raises(KeyReusedError):
+        asked(allow_v1=False)
+    assert policy_of(database) == Policy()

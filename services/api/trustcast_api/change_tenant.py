@@ -33,13 +33,11 @@ class PolicyChange:
     usual: Policy = USUAL
 
     def of(self, old: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a tenant keeps then: what differs from `usual`, and what only a newer version knows.
+        """Return what a tenant keeps then: whatever was set for it, also where `usual` is the same at the moment.
 
-        So a policy that is read and sent back unchanged changes nothing.
+        Else a limit that was set would go when the installation's is raised. What only a newer version knows stays.
         """
-        as_usual = self.usual.settings()
-        told = {name: value for name, value in self.settings.items() if value not in (None, as_usual.get(name))}
-        return {name: value for name, value in old.items() if name not in self.settings} | told
+        return {name: value for name, value in {**old, **self.settings}.items() if value is not None}
 
 
 def change_tenant(

@@ -68,7 +68,7 @@ tenant = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("domain", String(255), nullable=False, unique=True),  # lower-case
     Column("on_expiry", String(16), nullable=False),  # keep, remove
-    Column("policy", JSON(none_as_null=True)),  # what differs from the defaults, by name; NULL: nothing
+    Column("policy", JSON(none_as_null=True)),  # what was set for it, by name; NULL: nothing
 )
 
 token = Table(

@@ -36,7 +36,7 @@ class OnExpiry(StrEnum):
 class Tenant:
     """`id` is -1234 for the super tenant and positive for others; `domain` is lower-case and unique.
 
-    `policy` is what differs from the installation's, as `Policy.with_settings` reads it.
+    `policy` is what was set for it and is the installation's no more, as `Policy.with_settings` reads it.
     """
 
     id: int
