@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,11 +10,26 @@ from typing import Any, TypeVar
 
 from trustcast.domain import alias as aliases
 from trustcast.domain import certificate_file, pem
-from trustcast.domain.certificate_file import Anchor
+from trustcast.domain.certificate import Certificate
+from trustcast.domain.certificate_file import Anchor, Chosen
 from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.errors import FieldErrors, Rejected
 from trustcast.storage.operations import Kind
+from trustcast_api.accept_batch import Line
 from trustcast_api.accept_request import Request
+from trustcast_api.read_keystore import Entry, is_keystore, read_keystore
+
+REASONS = {
+    "keystore_not_single": (
+        "This is a key store, and one certificate is asked for here; take it out "
+        "(keytool -exportcert -rfc -alias NAME -keystore file), or POST the whole key store to /v1/certificates, "
+        "where each of its entries is added under its own alias."
+    ),
+    "endpoint_missing": (
+        "The certificate names no host, so it is not known which endpoint it is for; send the key store with the "
+        "field endpoint, or this certificate alone."
+    ),
+}
 
 T = TypeVar("T")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
@@ -45,6 +61,61 @@ def read_upload(upload: Upload) -> Request:
     return Request(kind=Kind.ADD, alias=alias, endpoint=endpoint, **content)
 
 
+def holds_many(upload: Upload) -> bool:
+    """Tell whether an upload is for `read_entries`, and not for `read_upload`."""
+    return upload.certificate is not None and is_keystore(upload.certificate)
+
+
+def read_entries(upload: Upload) -> list[Line]:
+    """Return what the key store of an upload holds: each entry is a request to add, under its alias, or says why not.
+
+    All are for the upload's endpoint; where it names none, each for the first host that its certificate names. Raises
+    `RejectedMany` where the key store or another field is wrong.
+    """
+    errors = FieldErrors()
+    with errors.of("alias"):
+        if upload.alias is not None:
+            _free_of_keys(upload.alias, "alias")
+            raise Rejected("field_unexpected", "Each entry of a key store comes under its own alias; leave this out.")
+    endpoint = None
+    with errors.of("endpoint"):
+        if upload.endpoint is not None:
+            endpoint = str(Endpoint.parse(_free_of_keys(upload.endpoint, "endpoint")))
+    meant, entries = _meant(upload, errors), list[Entry]()
+    del meant["anchor"]
+    with errors.of("password"):
+        pem.refuse_private_key((upload.password or "").encode())
+        with errors.of("certificate"):
+            entries = read_keystore(_given(upload.certificate), upload.password)
+    errors.raise_if_any()
+    return [_line(number, one, endpoint, meant) for number, one in enumerate(entries, 1)]
+
+
+def _line(number: int, entry: Entry, endpoint: str | None, meant: dict[str, Any]) -> Line:
+    errors, alias = FieldErrors(), None
+    with errors.of("alias"):
+        alias = aliases.checked(entry.alias)
+    with errors.of("certificate"):
+        named = _endpoint_of(Certificate.parse(entry.certificate)) if endpoint is None else endpoint
+    try:
+        errors.raise_if_any()
+    except Rejected as refused:
+        return Line(number, alias, problem=refused)
+    request = Request(kind=Kind.ADD, alias=entry.alias, endpoint=named, certificate=entry.certificate, **meant)
+    return Line(number, alias, request)
+
+
+def _endpoint_of(certificate: Certificate) -> str:
+    """A common name without a dot is more often a person's idea of a name than a host."""
+    alternatives = certificate.dns_names + certificate.ip_addresses
+    for name in alternatives or [each for each in certificate.names if "." in each]:
+        with contextlib.suppress(Rejected):  # a wildcard, among others
+            endpoint = Endpoint.parse(f"https://[{name}]" if ":" in name else f"https://{name}")
+            if certificate.is_for(endpoint.host):
+                return str(endpoint)
+    raise Rejected("endpoint_missing", REASONS["endpoint_missing"], field="endpoint")
+
+
 def read_replacement(alias: str, upload: Upload, *, if_match: str | None = None, force: bool = False) -> Request:
     """Return the request to replace what has `alias` with what an upload holds; the endpoint stays.
 
@@ -71,13 +142,28 @@ def _content(upload: Upload, errors: FieldErrors) -> dict[str, Any]:
     """Read what every upload has: the certificate with its chain, and how it is meant."""
     meant = _meant(upload, errors)
     with errors.of("certificate"):
-        chosen = certificate_file.read(_given(upload.certificate), anchor=meant.pop("anchor"))
+        chosen = _chosen(_given(upload.certificate), meant.pop("anchor"))
         meant |= {"certificate": chosen.certificate, "chain": chosen.chain}
     with errors.of("password"):
         if upload.password is not None:
             pem.refuse_private_key(upload.password.encode())
             raise Rejected("field_unexpected", "A password belongs to a key store, and this is none; leave it out.")
     return meant
+
+
+def _chosen(data: bytes, anchor: Anchor) -> Chosen:
+    if is_keystore(data):
+        raise _not_single(data)
+    return certificate_file.read(data, anchor=anchor)
+
+
+def _not_single(keystore: bytes) -> Rejected:
+    try:
+        read_keystore(keystore, None)
+    except Rejected as refused:
+        if refused.code == "private_key":
+            return refused
+    return Rejected("keystore_not_single", REASONS["keystore_not_single"], field="certificate")
 
 
 def _meant(upload: Upload, errors: FieldErrors) -> dict[str, Any]:
@@ -133,6 +219,6 @@ def _moment(text: str | None) -> datetime | None:
     if not _RFC3339.fullmatch(text):
         raise refused
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise refused from None

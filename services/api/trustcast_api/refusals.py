@@ -44,13 +44,17 @@ def note_refusal(request: Request, error: TrustcastError, status: HTTPStatus) ->
     """Write down that `request` was answered with `status`, where that matters.
 
     It does whatever somebody may not do; and what somebody wanted to change and was refused, private keys above all.
-    What does not exist, or cannot be decided now, was not refused.
+    What does not exist, or cannot be decided now, was not refused. Whoever only asked what would come of something
+    (`dry_run`) was refused nothing; that goes to the log alone.
     """
     who: Principal | None = getattr(request.state, "principal", None)
     if who is None:
         if status is HTTPStatus.UNAUTHORIZED:
             address = request.client.host if request.client else None
             log.info("unauthenticated", address=address, method=request.method, route=_route(request))
+        return
+    if getattr(request.state, "dry_run", False):
+        log.info("dry_run_refused", code=error.code, actor=who.name)
         return
     if status is HTTPStatus.FORBIDDEN or (request.method not in _LOOKING and status not in _NOT_DECIDED):
         context: Context = request.app.state.context

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from trustcast.domain import policy
 from trustcast.domain.certificate import Certificate
+from trustcast.domain.errors import RejectedMany
 from trustcast_api.list_certificates import Status, status_of
 from trustcast_api.schemas import Time, WarningBody
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from trustcast.domain.errors import TrustcastError
     from trustcast.storage.certificates import TrustedCertificate
     from trustcast.storage.presence import Presence
+    from trustcast_api.judge_upload import Verdict
     from trustcast_api.rotate import Rotation
     from trustcast_api.usage import Usage
 
@@ -55,6 +58,17 @@ _NEXT: dict[str, Any] = {
     "not_after": "2028-10-01T00:00:00.000Z",
     "rotates": "billing",
     "operation": "5a1d8c70-9b1f-4c55-8f7e-3f3b0a6c2d48",
+}
+_VERDICT: dict[str, Any] = {name: value for name, value in _EXAMPLE.items() if name not in {"rotates", "operation"}} | {
+    "verdict": "accepted",
+    "activate_at": None,
+}
+_REFUSAL: dict[str, Any] = {
+    "verdict": "refused",
+    "alias": "shop",
+    "code": "certificate_expired",
+    "detail": "The certificate has expired; upload its successor.",
+    "field": "certificate",
 }
 _USE: dict[str, Any] = {
     "id": "c1c6ae1f-6f0a-4f55-8a60-3f27f1c0a5a9",
@@ -171,6 +185,53 @@ def facts(
         "environments": sorted(environments),
         "chain": [LinkBody.of(one) for one in chain],
     }
+
+
+class VerdictBody(FactsBody):
+    """What an upload would come to: a certificate that is trusted from `activate_at` on, or at once."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_VERDICT]})
+    verdict: Literal["accepted"] = "accepted"
+    activate_at: Time | None
+
+    @classmethod
+    def of(cls, one: Verdict, *, at: datetime) -> VerdictBody:
+        """Describe a verdict that was given at `at`."""
+        asked, read = one.request, one.certificate
+        said = facts(
+            read.der,
+            alias=asked.alias,
+            endpoint=asked.endpoint or "",
+            status=status_of(read.not_before, read.not_after, at=at),
+            warnings=[asdict(each) for each in one.warnings],
+            environments=one.environments,
+            chain=asked.chain,
+        )
+        return cls(**said, activate_at=asked.activate_at)
+
+
+class RefusalBody(BaseModel):
+    """Why an entry of a key store would be refused; the alias is there where it is a legal one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_REFUSAL]})
+    verdict: Literal["refused"] = "refused"
+    alias: str | None
+    code: str
+    detail: str
+    field: str | None
+
+    @classmethod
+    def of(cls, alias: str | None, why: TrustcastError) -> RefusalBody:
+        """Describe a refusal."""
+        first = why.errors[0] if isinstance(why, RejectedMany) else why
+        return cls(alias=alias, code=first.code, detail=first.detail, field=first.field)
+
+
+class VerdictsBody(BaseModel):
+    """What each entry of a key store would come to, in the order of the file."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"verdicts": [_VERDICT, _REFUSAL]}]})
+    verdicts: list[VerdictBody | RefusalBody]
 
 
 class CertificatePage(BaseModel):

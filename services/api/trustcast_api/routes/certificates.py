@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BeforeValidator
@@ -12,6 +12,7 @@ from trustcast.domain import alias as aliases
 from trustcast.domain.errors import NotFound
 from trustcast.storage.operations import Kind
 from trustcast_api import accept_request, etags, scopes
+from trustcast_api.accept_keystore import accept_keystore
 from trustcast_api.app_context import Context, context
 from trustcast_api.asking_first import AskingFirst
 from trustcast_api.auth import holding
@@ -19,12 +20,22 @@ from trustcast_api.content import MEDIA_TYPES, Form, content, form_of
 from trustcast_api.describe_certificates import describe, describe_page
 from trustcast_api.list_certificates import Filters, Sort, Status, list_certificates
 from trustcast_api.principal import Principal
-from trustcast_api.read_upload import read_replacement, read_upload
+from trustcast_api.read_upload import holds_many, read_entries, read_replacement, read_upload
 from trustcast_api.routes import form
+from trustcast_api.routes.batches import answer_with_batch
 from trustcast_api.routes.changing import IfMatch, Key
+from trustcast_api.routes.dry_runs import answer_with_verdict, answer_with_verdicts
 from trustcast_api.routes.operations import ACCEPTED, ADDED, Prefer, answer_with_operation
 from trustcast_api.schemas import Moment, Name
-from trustcast_api.schemas_of_certificates import CertificateBody, CertificatePage, UsageBody
+from trustcast_api.schemas_of_batches import BatchBody
+from trustcast_api.schemas_of_certificates import (
+    CertificateBody,
+    CertificatePage,
+    UsageBody,
+    VerdictBody,
+    VerdictsBody,
+)
+from trustcast_api.schemas_of_operations import OperationBody
 from trustcast_api.usage import usage
 
 router = APIRouter(prefix="/v1/certificates", tags=["certificates"], route_class=AskingFirst)
@@ -42,7 +53,13 @@ def _plain(value: object) -> object:
     return value
 
 
-Force = Annotated[bool, Query(), BeforeValidator(_plain)]
+Flag = Annotated[bool, Query(), BeforeValidator(_plain)]
+Force = Flag
+_NEW: dict[int | str, dict[str, Any]] = {
+    200: {"model": VerdictBody | VerdictsBody, "description": "With `dry_run=true`: what would come of it."},
+    201: ADDED[201],
+    202: {"model": OperationBody | BatchBody, "description": "Accepted; `Location` names the operation, or the batch."},
+}
 _FILES = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in MEDIA_TYPES.values()}
 
 
@@ -58,17 +75,36 @@ Alias = Annotated[str, Depends(known)]  # after who is asking: nobody else is to
 
 @router.post(
     "",
-    summary="Add a certificate",
+    summary="Add a certificate, or all in a key store",
     operation_id="addCertificate",
     status_code=202,
-    responses=ADDED,
-    openapi_extra=form.documented(form.NEW),
+    responses=_NEW,
+    openapi_extra=form.documented(form.NEW, required=("certificate",)),
 )
 async def upload(
-    request: Request, who: Adder, here: Here, idempotency_key: Key = None, prefer: Prefer = ""
+    request: Request,
+    who: Adder,
+    here: Here,
+    dry_run: Flag = False,  # noqa: FBT002 - the name in the contract
+    idempotency_key: Key = None,
+    prefer: Prefer = "",
 ) -> Response:
-    """Ask for a certificate to be trusted."""
-    wanted = await run_in_threadpool(read_upload, await form.read(request, form.NEW))
+    """Ask for a certificate to be trusted; or for all in a key store, as a batch in which each is for itself.
+
+    `alias` and `endpoint` are needed for a certificate. Each entry of a key store comes under its own alias, and
+    without `endpoint` each is for the first host that it names. With `dry_run=true` nothing is asked for or stored.
+    """
+    request.state.dry_run = dry_run
+    sent = await form.read(request, form.NEW)
+    if holds_many(sent):
+        lines = await run_in_threadpool(read_entries, sent)
+        if dry_run:
+            return await answer_with_verdicts(here, lines, who=who)
+        batch = await run_in_threadpool(accept_keystore, here, lines, who=who, idempotency_key=idempotency_key)
+        return await answer_with_batch(here, batch, who=who)
+    wanted = await run_in_threadpool(read_upload, sent)
+    if dry_run:
+        return await answer_with_verdict(here, wanted, who=who)
     return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
 
 
@@ -164,7 +200,10 @@ def download(
     format: Form | None = None,  # noqa: A002 - the name in the contract
     accept: Annotated[str, Header(max_length=1000)] = "*/*",
 ) -> Response:
-    """Give one certificate as a file: as `format` says, else as `Accept` does. A chain is as long as it is known."""
+    """Give one certificate as a file: as `format` says, else as `Accept` does.
+
+    A chain has its issuers among those that came with it or are trusted, and ends with what else came with it.
+    """
     file = content(here.database, who.tenant_id, aliases.key(alias), format or form_of(accept))
     headers = {"Content-Disposition": f'attachment; filename="{file.name}"', "Vary": "Accept"}
     return Response(file.data, media_type=file.media_type, headers=headers)

@@ -26,7 +26,7 @@ _DESCRIBED = {
     "certificate": {
         "type": "string",
         "format": "binary",
-        "description": "An X.509 certificate, alone or with its chain: PEM, DER or PKCS #7.",
+        "description": "An X.509 certificate, alone or with its chain, in PEM, DER or PKCS #7.",
     },
     "anchor": {"enum": ["leaf", "ca"], "description": "Which of a chain to trust: the server's, or the CA at the top."},
     "ca": {"enum": ["true", "false"], "description": "Trust what this certification authority signs."},
@@ -57,11 +57,15 @@ async def read(request: Request, fields: Sequence[str]) -> Upload:
     return Upload(**given)
 
 
-def documented(fields: Sequence[str]) -> dict[str, Any]:
-    """Return what the OpenAPI document says of a body with these fields."""
-    required = [name for name in fields if name in _EXAMPLE]
-    schema = {"type": "object", "required": required, "properties": {name: _DESCRIBED[name] for name in fields}}
-    content = {"schema": schema, "example": {name: _EXAMPLE[name] for name in required}}
+def documented(fields: Sequence[str], *, required: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return what the OpenAPI document says of a body with these fields.
+
+    `required` are those that are always needed; by default all that its example has.
+    """
+    example = {name: value for name, value in _EXAMPLE.items() if name in fields}
+    needed = list(example if required is None else required)
+    schema = {"type": "object", "required": needed, "properties": {name: _DESCRIBED[name] for name in fields}}
+    content = {"schema": schema, "example": example}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": content}}}
 
 
