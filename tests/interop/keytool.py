@@ -11,10 +11,10 @@ from tests.tools import java_tool
 PASSWORD = "a password"
 
 
-def keytool(*arguments: str | Path, store: Path, password: str = PASSWORD) -> str:
-    """Run keytool on a JKS and return what it prints, in English and UTF-8."""
+def keytool(*arguments: str | Path, store: Path, password: str = PASSWORD, kind: str = "JKS") -> str:
+    """Run keytool on a key store of this kind and return what it prints, in English and UTF-8."""
     done = subprocess.run(
-        [java_tool("keytool"), *arguments, "-keystore", store, "-storepass", password, "-storetype", "JKS"],
+        [java_tool("keytool"), *arguments, "-keystore", store, "-storepass", password, "-storetype", kind],
         env={
             **os.environ,
             "JAVA_TOOL_OPTIONS": "-Duser.language=en -Dsun.stdout.encoding=UTF-8 -Dstdout.encoding=UTF-8",
