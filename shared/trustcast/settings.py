@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,10 +69,18 @@ class BrokerSettings(RedisSettings):
         return self.broker_url or self.redis()
 
 
+def _limit(value: object) -> object:
+    """Pydantic would say why it is neither a number nor a word, in two sentences."""
+    text = str(value)
+    if text != "unlimited" and not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise ValueError("give a number, 1 or more, or `unlimited`")
+    return text if text == "unlimited" else int(text)
+
+
 class PolicySettings(Settings):
     """What the installation accepts where a tenant's own policy does not say otherwise; see `domain/policy.py`."""
 
-    certificates_per_endpoint: PositiveInt | Literal["unlimited"] = 1
+    certificates_per_endpoint: Annotated[int | Literal["unlimited"], BeforeValidator(_limit)] = 1
 
     @property
     def per_endpoint(self) -> int | None:
@@ -124,4 +132,5 @@ def _exactly_one(settings: Settings, plain: str, file: str) -> None:
 
 def _sentence(location: tuple[int | str, ...], message: str) -> str:
     where = ".".join(PREFIX + str(part).upper() for part in location)
-    return f"{where}: {message}" if where else message.removeprefix("Value error, ")
+    said = message.removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said

@@ -128,7 +128,11 @@ def test_certificates_per_endpoint_are_a_number_or_unlimited(value: str, limit: 
 def test_other_limits_are_refused(value: str) -> None:
     said = refusal(WorkerSettings, WORKER | {"TRUSTCAST_CERTIFICATES_PER_ENDPOINT": value})
 
-    assert "TRUSTCAST_CERTIFICATES_PER_ENDPOINT" in said
+    assert said == "Settings: TRUSTCAST_CERTIFICATES_PER_ENDPOINT: give a number, 1 or more, or `unlimited`."
+
+
+def test_api_knows_the_workers_limit() -> None:
+    assert settings.load(ApiSettings, API | {"TRUSTCAST_CERTIFICATES_PER_ENDPOINT": "unlimited"}).per_endpoint is None
 
 
 def test_one_certificate_per_endpoint_is_the_default() -> None:
