@@ -253,7 +253,7 @@ def test_poisonous_request_ends_alone_and_lets_the_others_through(database: Data
             while pipeline.apply():
                 pass
         except Poisoned:
-            blame(database)
+            blame(database, at=pipeline.at)
             pipeline.sweep()
 
     assert fates(pipeline, good) == ["applied"] * 3

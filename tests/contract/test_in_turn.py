@@ -203,7 +203,7 @@ def test_backlog_is_read_through_the_index_of_states_and_once(database: Database
     event.listen(database.engine, "before_cursor_execute", lambda *told: seen.append(told[2:4]))
 
     with database.reading() as transaction:
-        assert len(in_turn.validated(transaction, limit=10)) == 10
+        assert len(in_turn.validated(transaction, limit=10, at=pipeline.at)) == 10
 
     assert len(seen) <= 4  # BEGIN is none on PostgreSQL; nor are the fetches of a cursor
     if database.is_sqlite:

@@ -11,15 +11,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import update
 
+from tests.certificates import self_signed
+from tests.contract.test_apply_changes import fates
 from tests.pipeline import Pipeline
 from tests.redis_server import RedisServer
 from trustcast import broker
-from trustcast.domain.errors import Rejected
 from trustcast.domain.head import HeadSigner
 from trustcast.storage import operations
 from trustcast.storage.operations import State
 from trustcast.storage.session import Database
-from trustcast.storage.tables import certificate_blob
+from trustcast.storage.tables import certificate_blob, operation
 from trustcast_worker import tasks
 from trustcast_worker.context import Context
 from trustcast_worker.settings import Settings
@@ -86,26 +87,47 @@ def apply_task(database_url: str, redis_server: RedisServer, tmp_path: Path) -> 
     context.broker.close()
 
 
-def test_stored_certificate_that_cannot_be_read_ends_as_failed_and_stops_nobody(
+def store_instead(pipeline: Pipeline, upload: str, der: bytes) -> None:
+    with pipeline.database.writing() as transaction:
+        stored = certificate_blob.c.sha256 == pipeline.operation(upload).certificate
+        transaction.execute(update(certificate_blob).where(stored).values(der=der))
+        transaction.commit()
+
+
+@pytest.mark.parametrize("der", [b"damaged", self_signed("other.example").der], ids=["damaged", "another"])
+def test_stored_certificate_that_is_not_what_came_is_not_distributed_and_stops_nobody(
+    database: Database, apply_task: Callable[[], None], der: bytes
+) -> None:
+    pipeline = Pipeline(database)
+    ids = [pipeline.add("damaged"), pipeline.add("healthy")]
+    pipeline.validate()
+    store_instead(pipeline, ids[0], der)
+
+    apply_task()
+
+    assert fates(pipeline, ids) == ["certificate_unreadable", "applied"]
+    assert pipeline.trusted() == {"healthy"}
+
+
+def test_request_whose_certificate_is_lost_ends_as_failed_and_stops_nobody(
     database: Database, apply_task: Callable[[], None]
 ) -> None:
     pipeline = Pipeline(database)
-    damaged = pipeline.add("damaged")
+    lost = pipeline.add("lost")
     pipeline.validate()
     with database.writing() as transaction:
-        of = pipeline.operation(damaged).certificate
-        transaction.execute(update(certificate_blob).where(certificate_blob.c.sha256 == of).values(der=b"damaged"))
+        transaction.execute(update(operation).where(operation.c.id == lost).values(certificate=None))
         transaction.commit()
 
     for _ in range(ATTEMPTS):
-        with pytest.raises(Rejected):
+        with pytest.raises(KeyError):
             apply_task()
     healthy = pipeline.add("healthy")
     pipeline.validate()
     pipeline.later(seconds=5)
     pipeline.sweep()
-    with contextlib.suppress(Rejected):
+    with contextlib.suppress(KeyError):
         apply_task()
 
-    assert pipeline.operation(damaged).state is State.FAILED
+    assert pipeline.operation(lost).state is State.FAILED
     assert pipeline.operation(healthy).state is State.APPLIED

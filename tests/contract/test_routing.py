@@ -396,7 +396,7 @@ def test_look_that_fails_takes_no_request_down_with_it(pipeline: Pipeline) -> No
             while pipeline.apply():
                 pass
         except ZeroDivisionError:
-            blame(pipeline.database)
+            blame(pipeline.database, at=pipeline.at)
 
     assert fates(pipeline, ids) == ["applied"] * 3
     broken = False

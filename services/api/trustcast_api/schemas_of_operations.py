@@ -69,6 +69,7 @@ class _Fate(BaseModel):
     generations: dict[str, int]
     converged: bool
     accepted_at: Time
+    activate_at: Time | None = None
     validated_at: Time | None = None
     applied_at: Time | None = None
     converged_at: Time | None = None
@@ -120,6 +121,7 @@ def _told(one: Operation, generations: Mapping[str, int]) -> dict[str, Any]:
         "generations": dict(generations),
         "converged": one.converged_at is not None,
         "accepted_at": one.accepted_at,
+        "activate_at": one.activate_at,
         "validated_at": one.validated_at,
         "applied_at": one.applied_at,
         "converged_at": one.converged_at,

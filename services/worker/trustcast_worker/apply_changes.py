@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from trustcast.domain import alias as aliases
 from trustcast.domain.messages import TruststoreChanged
+from trustcast.domain.policy import KEY_REUSED
 from trustcast.domain.truststore import ChangeSet
-from trustcast.storage import audit, blobs, gateways, in_turn, operations, outbox, routing, truststores
+from trustcast.storage import audit, gateways, in_turn, operations, outbox, routing, truststores
 from trustcast.storage.operations import Kind, Operation, State
 from trustcast_worker.decide import Outcome, decide
 from trustcast_worker.sign_heads import sign
@@ -74,7 +75,7 @@ def apply_changes(
         due = routing.due(transaction, limit=BATCH)
         # From here on nobody else decides; taken before any row of an operation, so that no two wait for each other.
         held = truststores.hold_all(transaction)
-        waiting = in_turn.validated(transaction, limit=BATCH)
+        waiting = in_turn.validated(transaction, limit=BATCH, at=at)
         if waiting and waiting[0].attempts:  # a suspect comes alone
             due = []
         if not due and (not waiting or _more_are_coming(transaction, waiting[0], at)):
@@ -91,17 +92,17 @@ def apply_changes(
     return outcome
 
 
-def blame(database: Database) -> None:
+def blame(database: Database, *, at: datetime) -> None:
     """Count a failed attempt against what would be applied next, so that no request can stop the others for ever."""
     with database.writing() as transaction:
-        operations.blame(transaction, [one.id for one in in_turn.validated(transaction, limit=BATCH)])
+        operations.blame(transaction, [one.id for one in in_turn.validated(transaction, limit=BATCH, at=at)])
         transaction.commit()
 
 
 def _more_are_coming(transaction: Connection, oldest: Operation, at: datetime) -> bool:
     """Tell whether to wait for what is being validated. Its verdict wakes us again; the sweep, should that get lost."""
     ready_since = oldest.validated_at or oldest.accepted_at
-    return at - ready_since < PATIENCE and operations.any_in(transaction, State.RECEIVED)
+    return at - ready_since < PATIENCE and operations.any_due(transaction, State.RECEIVED, at=at)
 
 
 def _advance(
@@ -124,7 +125,7 @@ def _advance(
     routes = _routes(transaction, concerned.values(), outcome.effects)
     wanted = {aliases.on_gateways(key, tenant): holding for (tenant, key), holding in concerned.items()}
     steps = [_step(transaction, name, wanted, routes, signer=signer, cache=cache, at=at) for name in environments]
-    _arrive(transaction, outcome.effects, steps, routes, at=at)
+    _arrive(transaction, outcome, steps, routes, at=at)
     routing.strike_off(transaction, due)
     return steps
 
@@ -181,13 +182,11 @@ def _changes(content: Truststore, here: Mapping[str, str], wanted: Iterable[str]
     )
 
 
-def _arrive(
-    transaction: Connection, effects: Sequence[Effect], steps: Sequence[_Step], routes: Routes, *, at: datetime
-) -> None:
-    if not effects:
+def _arrive(transaction: Connection, outcome: Outcome, steps: Sequence[_Step], routes: Routes, *, at: datetime) -> None:
+    if not outcome.effects:
         return
-    done = {}
-    for effect in effects:
+    done, warnings = {}, {}
+    for effect in outcome.effects:
         one = effect.operation
         routed = routes[one.tenant_id, one.alias_key, effect.endpoint]
         names = [aliases.on_gateways(key, tenant) for tenant, key in effect.keys]
@@ -196,9 +195,11 @@ def _arrive(
             for step in steps
             if step.environment in routed or any(name in step.before.entries for name in names)
         }
-        if one.kind is not Kind.DELETE and not routed:
-            operations.warn(transaction, one, NO_ENVIRONMENT)
-    operations.applied(transaction, done, at=at)
+        new = [NO_ENVIRONMENT] if one.kind is not Kind.DELETE and not routed else []
+        new += [asdict(KEY_REUSED)] if one.id in outcome.key_reused else []
+        if new:
+            warnings[one.id] = [*one.warnings, *new]
+    operations.applied(transaction, done, warnings=warnings, at=at)
     # What did not move may be reported just now, and the last gateway of what did may retire: either has to see these
     # operations, or we it.
     gateways.take_turns(transaction)
@@ -207,9 +208,8 @@ def _arrive(
 
 
 def _refuse(transaction: Connection, outcome: Outcome) -> None:
-    for one, refusal in outcome.refused:
-        operations.end(transaction, one, State.REJECTED, operations.problem(refusal))
-    blobs.forget_unused(transaction, [one.certificate for one, _ in outcome.refused if one.certificate])
+    operations.reject(transaction, outcome.refused)
+    operations.forget_bytes(transaction, [one for one, _ in outcome.refused])
 
 
 def _audited(outcome: Outcome, steps: Sequence[_Step]) -> list[audit.AuditEvent]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from trustcast.domain.certificate import Certificate
+from trustcast.domain.certificate import REASONS, Certificate
 from trustcast.domain.errors import Conflict, Rejected
 from trustcast.storage import blobs, certificates, registers, tenants, uses
 from trustcast.storage.certificates import TrustedCertificate
@@ -58,6 +58,7 @@ class Outcome:
     effects: list[Effect] = field(default_factory=list)
     refused: list[tuple[Operation, Conflict | Rejected]] = field(default_factory=list)
     touched: dict[Key, Holding | None] = field(default_factory=dict)
+    key_reused: set[str] = field(default_factory=set)  # the ids of those requests whose key another certificate has
     looked_again: bool = False  # whether it was decided anew where certificates go
     left_some: bool = False  # whether the batch left some out that waited, too
 
@@ -83,6 +84,7 @@ def decide(transaction: Connection, waiting: Sequence[Operation], *, policy: Pol
         except (Conflict, Rejected) as refusal:
             batch.outcome.refused.append((one, refusal))
     batch.write_down()
+    batch.look_for_keys()
     return batch.outcome
 
 
@@ -97,8 +99,15 @@ class _Brought:
         """Return what a request brings. Raises `Rejected`."""
         sha256 = one.certificate or ""
         if sha256 not in self._parsed:
-            self._parsed[sha256] = Certificate.parse(self._ders[sha256])
+            self._parsed[sha256] = _read(self._ders[sha256], sha256)
         return self._parsed[sha256]
+
+
+def _read(der: bytes, sha256: str) -> Certificate:
+    parsed = Certificate.parse(der)
+    if parsed.fingerprint_sha256 != sha256:
+        raise Rejected("certificate_unreadable", REASONS["certificate_unreadable"], field="certificate")
+    return parsed
 
 
 def _names(transaction: Connection, waiting: Sequence[Operation]) -> dict[int, dict[str, set[str]]]:
@@ -169,6 +178,16 @@ class _Batch:
         certificates.replace(self._transaction, [key for key in self._unwritten if self._stored[key]], new)
         self._stored.update({key: self._register.held(*key) is not None for key in self._unwritten})
         self._unwritten.clear()
+
+    def look_for_keys(self) -> None:
+        """Note who brought a key that another certificate has, as all of it stands now."""
+        brought = defaultdict[int, dict[str, list[str]]](lambda: defaultdict(list))
+        for (tenant_id, _), one in self._put_by.items():
+            if one.kind is not Kind.DELETE:
+                brought[tenant_id][self._brought.by(one).key.fingerprint_sha256].append(one.id)
+        for tenant_id, ids in brought.items():
+            for key in certificates.reused_keys(self._transaction, tenant_id, ids):
+                self.outcome.key_reused.update(ids[key])
 
 
 _NAMED = 5

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trustcast.domain.messages import OperationAccepted, OperationValidated
-from trustcast.storage import audit, blobs, chains, idempotency, operations, outbox, routing, truststores
+from trustcast.storage import audit, idempotency, operations, outbox, routing, truststores
 from trustcast.storage.operations import State
 from trustcast_worker.validate_uploads import ATTEMPTS
 
@@ -68,5 +68,4 @@ def _give_up(transaction: Connection, state: State, at: datetime) -> None:
     ended = [one for one in tired if operations.end(transaction, one, State.FAILED, problem)]
     events = [audit.AuditEvent("operation.failed", audit.Actor("worker", one.tenant_id), one.named()) for one in ended]
     audit.append(transaction, events, at=at)
-    chains.forget(transaction, [one.id for one in ended])
-    blobs.forget_unused(transaction, [one.certificate for one in ended if one.certificate])
+    operations.forget_bytes(transaction, ended)

@@ -96,7 +96,7 @@ def _applied(context: Context) -> Outcome:
     except _EXPECTED:
         raise
     except Exception:
-        blame(context.database)
+        blame(context.database, at=context.now())
         raise
 
 

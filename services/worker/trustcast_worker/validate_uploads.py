@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trustcast.domain.certificate import Certificate
 from trustcast.domain.errors import Rejected
 from trustcast.domain.messages import OperationValidated
-from trustcast.storage import audit, blobs, chains, operations, outbox, tenants
+from trustcast.storage import audit, blobs, operations, outbox, tenants
 from trustcast.storage.operations import Kind, Operation, State, Verdict
 from trustcast_worker.judge import judge
 
@@ -73,8 +73,7 @@ def _record(transaction: Connection, verdicts: list[Verdict], *, at: datetime) -
         ],
         at=at,
     )
-    chains.forget(transaction, [one.operation.id for one in refused])
-    blobs.forget_unused(transaction, [sha256 for one in refused if (sha256 := one.operation.certificate)])
+    operations.forget_bytes(transaction, [one.operation for one in refused])
     # Refusals wake too: what was validated before may have been held back for them.
-    if verdicts and operations.any_in(transaction, State.VALIDATED):
+    if verdicts and operations.any_due(transaction, State.VALIDATED, at=at):
         outbox.add(transaction, OperationValidated(verdicts[-1].operation.id), source="worker", at=at)

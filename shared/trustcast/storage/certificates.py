@@ -48,6 +48,7 @@ class TrustedCertificate:
         return self.alias.lower()
 
 
+_BOTH_OF_A_ROTATION = 2
 _PLAIN = ["tenant_id", "alias", "endpoint", "fingerprint_sha256", "not_before", "not_after", "operation", "rotates"]
 _READ = select(*(certificate.c[name] for name in [*_PLAIN, "certificate"]), operation.c.warnings).join_from(
     certificate, operation, certificate.c.operation == operation.c.id
@@ -74,6 +75,22 @@ def server_names(transaction: Connection, tenant_id: int, alias_keys: Iterable[s
         ours = of.tenant_id == tenant_id, of.alias_key.in_(some)
         for alias_key, name in transaction.execute(select(of.alias_key, of.name).where(*ours)):
             found[alias_key].add(name)
+    return found
+
+
+def reused_keys(transaction: Connection, tenant_id: int, keys: Iterable[str]) -> set[str]:
+    """Return those of `keys` (`TrustedCertificate.key_sha256`) that several certificates of a tenant have.
+
+    The two of a rotation are one and its renewal, which may well have the same key: they alone do not count.
+    """
+    of, found = certificate.c, set[str]()
+    holders = func.count(), func.min(of.alias_key), func.max(of.alias_key), func.max(of.rotates)
+    for some in chunks(keys):
+        ours = of.tenant_id == tenant_id, of.key_sha256.in_(some)
+        rows = select(of.key_sha256, *holders).where(*ours).group_by(of.key_sha256).having(func.count() > 1)
+        for key, count, one, other, rotates in transaction.execute(rows):
+            if count > _BOTH_OF_A_ROTATION or rotates not in (one, other):
+                found.add(key)
     return found
 
 

@@ -3,6 +3,9 @@
 What is applied is to come out as if requests had been taken one by one in the order of acceptance, though their
 verdicts come in any order. Two adds that share no alias, endpoint or certificate may change places. A delete or a
 replace changes places with nobody of its tenant: it frees what others ask for, and others may cover what it ends.
+
+What is scheduled is out of all this until its time comes. Then it is taken in the order of acceptance as well, after
+what has been applied meanwhile.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from trustcast.storage.tables import operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
 
     from sqlalchemy import CompoundSelect, Connection
 
@@ -27,31 +31,33 @@ if TYPE_CHECKING:
 _AT_ONCE = 1000
 
 
-def validated(transaction: Connection, *, limit: int) -> list[Operation]:
+def validated(transaction: Connection, *, limit: int, at: datetime) -> list[Operation]:
     """Return up to `limit` operations that wait for a truststore and for no earlier operation, oldest first.
 
     Who waits for one that waits, waits too. One that an attempt failed on comes alone, so that it cannot take others
     down with it.
     """
-    newest = _newest_by_tenant(transaction)
+    newest = _newest_by_tenant(transaction, at)
     if not newest:
         return []
-    with transaction.execute(_waiting(newest), execution_options={"yield_per": _AT_ONCE}) as rows:
+    with transaction.execute(_waiting(newest, at), execution_options={"yield_per": _AT_ONCE}) as rows:
         free = list(itertools.islice(_in_turn(rows), limit))
     found = operations.still_validated(transaction, free)
     suspects = [one for one in found if one.attempts]
     return suspects[:1] if suspects else found
 
 
-def _newest_by_tenant(transaction: Connection) -> dict[int, int]:
+def _newest_by_tenant(transaction: Connection, at: datetime) -> dict[int, int]:
     of = operation.c
     rows = transaction.execute(
-        select(of.tenant_id, func.max(of.sequence)).where(of.state == State.VALIDATED).group_by(of.tenant_id)
+        select(of.tenant_id, func.max(of.sequence))
+        .where(of.state == State.VALIDATED, operations.is_due(at))
+        .group_by(of.tenant_id)
     )
     return {tenant_id: sequence for tenant_id, sequence in rows}  # noqa: C416 - rows are no pairs to mypy
 
 
-def _waiting(newest: Mapping[int, int]) -> CompoundSelect[Any]:
+def _waiting(newest: Mapping[int, int], at: datetime) -> CompoundSelect[Any]:
     """Select what has not ended of these tenants, oldest first, up to their newest that is validated.
 
     One statement, or a verdict given between two would show its operation in neither. Each branch is a range of the
@@ -59,7 +65,7 @@ def _waiting(newest: Mapping[int, int]) -> CompoundSelect[Any]:
     """
     of = operation.c
     needed = of.sequence, of.state, of.tenant_id, of.kind, of.alias_key, of.rotation, of.endpoint, of.fingerprint_sha256
-    concerned = of.sequence <= max(newest.values()), (of.tenant_id + 0).in_(list(newest))
+    concerned = of.sequence <= max(newest.values()), (of.tenant_id + 0).in_(list(newest)), operations.is_due(at)
     return union_all(*(select(*needed).where(of.state == state, *concerned) for state in PENDING)).order_by("sequence")
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, case, exists, func, insert, or_, select, update
 
 from trustcast.domain.errors import NotFound
+from trustcast.storage import blobs, chains, uses
 from trustcast.storage.tables import SUPER_TENANT, gateway, operation, operation_generation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from sqlalchemy import ColumnElement, Connection, ScalarSelect
@@ -80,6 +83,10 @@ class Operation:
         """The alias as it is compared and as Java writes it."""
         return self.alias.lower()
 
+    def is_scheduled(self, at: datetime) -> bool:
+        """Tell whether it is to be applied later than at `at`."""
+        return self.activate_at is not None and self.activate_at > at
+
     def named(self) -> dict[str, Any]:
         """Return, for the audit chain, which request this is."""
         known = {"operation": self.id, "kind": self.kind, "alias": self.alias}
@@ -95,7 +102,8 @@ class Verdict:
     warnings: Sequence[Mapping[str, str]] = field(default=())
 
 
-_COLUMNS = [operation.c[name] for name in Operation.__dataclass_fields__]
+_FIELDS = tuple(Operation.__dataclass_fields__)
+_COLUMNS = [operation.c[name] for name in _FIELDS]
 
 
 def add(transaction: Connection, new: Operation) -> None:
@@ -170,7 +178,7 @@ def _claimed(
         update(operation)
         .where(free, operation.c.sequence.in_(oldest.scalar_subquery()))
         .values(lease_until=at + lease, leased_by=worker, attempts=operation.c.attempts + 1)
-        .returning(operation.c.sequence, *_COLUMNS)
+        .returning(*_COLUMNS, operation.c.sequence)
     ).all()
     return [_operation(row) for row in sorted(rows, key=lambda row: row.sequence)]
 
@@ -178,31 +186,30 @@ def _claimed(
 def settle(transaction: Connection, verdicts: Sequence[Verdict], *, worker: str, at: datetime) -> list[Verdict]:
     """Write verdicts down for the operations that `worker` still leases; return those that counted.
 
+    One statement for all that have the same verdict: of 10,000 certificates most do.
+
     A worker that was paused past its lease finds its operations taken by another and changes nothing.
     """
-    counted = []
+    alike = defaultdict[str, list[Verdict]](list)
     for verdict in verdicts:
-        state = State.REJECTED if verdict.problem else State.VALIDATED
-        values: dict[str, Any] = {"certificate": None} if verdict.problem else {}
-        if verdict.problem:
-            values["problem"] = verdict.problem
-        result = transaction.execute(
-            update(operation)
-            .where(operation.c.id == verdict.operation.id, operation.c.state == State.RECEIVED)
-            .where(operation.c.leased_by == worker)
-            .values(
-                state=state,
-                warnings=list(verdict.warnings),
-                validated_at=at,
-                attempts=0,
-                lease_until=None,
-                leased_by=None,
-                **values,
-            )
-        )
-        if result.rowcount:
-            counted.append(verdict)
-    return counted
+        alike[json.dumps([verdict.problem, verdict.warnings], sort_keys=True)].append(verdict)
+    counted = set[str]()
+    for some in alike.values():
+        for chunk in uses.chunks(one.operation.id for one in some):
+            settled = update(operation).where(operation.c.id.in_(chunk), *_leased_by(worker)).values(_told(some[0], at))
+            counted.update(transaction.execute(settled.returning(operation.c.id)).scalars())
+    return [one for one in verdicts if one.operation.id in counted]
+
+
+def _leased_by(worker: str) -> tuple[ColumnElement[bool], ...]:
+    return operation.c.state == State.RECEIVED, operation.c.leased_by == worker
+
+
+def _told(verdict: Verdict, at: datetime) -> dict[str, Any]:
+    values = {"warnings": list(verdict.warnings), "validated_at": at, "attempts": 0}
+    values |= {"state": State.VALIDATED, "lease_until": None, "leased_by": None}
+    refused = {"state": State.REJECTED, "problem": verdict.problem, "certificate": None}
+    return values | refused if verdict.problem else values
 
 
 def exhausted(transaction: Connection, *, state: State, attempts: int, at: datetime) -> list[Operation]:
@@ -230,18 +237,28 @@ def in_order(transaction: Connection, sequences: Sequence[int]) -> list[Operatio
 
 
 def waiting_since(transaction: Connection, state: State, *, at: datetime) -> datetime | None:
-    """Return when the oldest operation in `state` that nobody leases was accepted, None if there is none."""
-    oldest: datetime | None = transaction.execute(
-        select(func.min(operation.c.accepted_at)).where(
-            operation.c.state == state, or_(operation.c.lease_until.is_(None), operation.c.lease_until < at)
-        )
-    ).scalar_one()
+    """Return since when the oldest operation in `state` that nobody leases waits, None if there is none.
+
+    What is scheduled waits to be validated at once, and from its time on to be applied.
+    """
+    of = operation.c
+    free = [of.state == state, or_(of.lease_until.is_(None), of.lease_until < at)]
+    since: ColumnElement[datetime] = of.accepted_at
+    if state is State.VALIDATED:
+        free.append(is_due(at))
+        since = case((of.activate_at > of.accepted_at, of.activate_at), else_=of.accepted_at)
+    oldest: datetime | None = transaction.execute(select(func.min(since)).where(*free)).scalar_one()
     return oldest
 
 
-def any_in(transaction: Connection, state: State) -> bool:
-    """Tell whether some operation is in `state`."""
-    return bool(transaction.execute(select(exists().where(operation.c.state == state))).scalar_one())
+def is_due(at: datetime) -> ColumnElement[bool]:
+    """Return the condition that an operation, once it is validated, may be applied at `at`."""
+    return or_(operation.c.activate_at.is_(None), operation.c.activate_at <= at)
+
+
+def any_due(transaction: Connection, state: State, *, at: datetime) -> bool:
+    """Tell whether some operation is in `state` that is not scheduled for later."""
+    return bool(transaction.execute(select(exists().where(operation.c.state == state, is_due(at)))).scalar_one())
 
 
 def on_its_way(tenant_id: int) -> ColumnElement[bool]:
@@ -293,14 +310,37 @@ def problem(error: TrustcastError) -> dict[str, Any]:
 def end(transaction: Connection, one: Operation, state: State, problem: Mapping[str, Any]) -> bool:
     """Close an operation as `rejected` or `failed`, with the reason; its certificate bytes are let go.
 
-    Returns whether it counted: it does not if the operation moved on since it was read.
+    Returns whether it counted: it does not if the operation moved on since it was read. Then `forget_bytes`.
     """
     result = transaction.execute(
-        update(operation)
-        .where(operation.c.id == one.id, operation.c.state == one.state)
-        .values(state=state, problem=problem, certificate=None, lease_until=None, leased_by=None)
+        update(operation).where(operation.c.id == one.id, operation.c.state == one.state).values(_ended(state, problem))
     )
     return bool(result.rowcount)
+
+
+def reject(transaction: Connection, refused: Sequence[tuple[Operation, TrustcastError]]) -> None:
+    """Close validated operations, each with its reason. Whoever holds the truststores knows that none moves on."""
+    if refused:
+        transaction.execute(
+            update(operation)
+            .where(operation.c.id == bindparam("ended"), operation.c.state == State.VALIDATED)
+            .values(_ended(State.REJECTED, bindparam("told"))),
+            [{"ended": one.id, "told": problem(error)} for one, error in refused],
+        )
+
+
+def _ended(state: State, problem: Any) -> dict[str, Any]:
+    return {"state": state, "problem": problem, "certificate": None, "lease_until": None, "leased_by": None}
+
+
+def forget_bytes(transaction: Connection, ended: Collection[Operation]) -> None:
+    """Let go the bytes of operations that took no effect, unless something else refers to them.
+
+    As with all bytes (see `blobs`), the caller has appended to the audit chain.
+    """
+    if ended:
+        chains.forget(transaction, [one.id for one in ended])
+        blobs.forget_unused(transaction, [one.certificate for one in ended if one.certificate])
 
 
 def blame(transaction: Connection, ids: Iterable[str]) -> None:
@@ -312,14 +352,25 @@ def blame(transaction: Connection, ids: Iterable[str]) -> None:
     )
 
 
-def applied(transaction: Connection, done: Mapping[str, Mapping[str, int]], *, at: datetime) -> None:
-    """Mark operations as applied: id -> environment -> the generation in which that one has it."""
-    if not done:
-        return
-    transaction.execute(
-        update(operation).where(operation.c.id == bindparam("done")).values(state=State.APPLIED, applied_at=at),
-        [{"done": id} for id in done],  # noqa: A001
-    )
+def applied(
+    transaction: Connection,
+    done: Mapping[str, Mapping[str, int]],
+    *,
+    warnings: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
+    at: datetime,
+) -> None:
+    """Mark operations as applied: id -> environment -> the generation in which that one has it.
+
+    `warnings`: id -> all that its owner is warned of, for those of which there is more by now.
+    """
+    alike = defaultdict[str | None, list[str]](list)
+    for id in done:  # noqa: A001
+        more = (warnings or {}).get(id)
+        alike[None if more is None else json.dumps([dict(one) for one in more], sort_keys=True)].append(id)
+    for told, ids in alike.items():
+        values = {"state": State.APPLIED, "applied_at": at} | ({} if told is None else {"warnings": json.loads(told)})
+        for some in uses.chunks(ids):
+            transaction.execute(update(operation).where(operation.c.id.in_(some)).values(values))
     rows = [
         {"operation": id, "environment": environment, "generation": number}
         for id, generation_of in done.items()  # noqa: A001
@@ -327,13 +378,6 @@ def applied(transaction: Connection, done: Mapping[str, Mapping[str, int]], *, a
     ]
     if rows:
         transaction.execute(insert(operation_generation), rows)
-
-
-def warn(transaction: Connection, one: Operation, warning: Mapping[str, str]) -> None:
-    """Add to what an operation's owner is warned of."""
-    transaction.execute(
-        update(operation).where(operation.c.id == one.id).values(warnings=[*one.warnings, dict(warning)])
-    )
 
 
 def reached(environment: str, *, above: int, upto: int) -> ScalarSelect[str]:
@@ -365,5 +409,5 @@ def _listed(transaction: Connection, *conditions: Any, limit: int = 1000) -> lis
 
 
 def _operation(row: Any) -> Operation:
-    values = {name: getattr(row, name) for name in Operation.__dataclass_fields__}
+    values = dict(zip(_FIELDS, row, strict=False))
     return Operation(**values | {"kind": Kind(row.kind), "state": State(row.state)})
