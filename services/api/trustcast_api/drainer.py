@@ -53,29 +53,30 @@ class Drainer:
 
     def _run(self) -> None:
         pause: float | None = None
+        gather = _GATHER_SECONDS
         while True:
             self._woken.wait(pause)
             self._woken.clear()
             if self._stopping:
                 return
-            pause, sent = self._drain(pause)
-            # What is committed in this moment goes with the next message. The more there was, the longer: in a burst a
-            # few wake-ups with much to do leave the database to the uploads. A lone upload never meets it.
-            time.sleep(min(_GATHER_SECONDS * sent, _LONGEST_GATHER_SECONDS))
+            pause = self._drain(pause)
+            # What is committed in this moment goes with the next message. As long as there is some each time, twice as
+            # long: in a burst a few wake-ups with much to do leave the database to the uploads. A lone one meets it
+            # never.
+            time.sleep(gather)
+            gather = min(2 * gather, _LONGEST_GATHER_SECONDS) if self._woken.is_set() else _GATHER_SECONDS
 
-    def _drain(self, pause: float | None) -> tuple[float | None, int]:
-        """Drain; return the seconds until the next try, None if nothing is owed any more, and how much was sent."""
-        sent = 0
+    def _drain(self, pause: float | None) -> float | None:
+        """Drain; return the seconds until the next try, None if nothing is owed any more."""
         try:
             for owed in _OURS:
-                while (batch := outbox.drain(self._database, self._broker, only=owed)) == outbox.BATCH:
-                    sent += batch
-                sent += batch
+                while outbox.drain(self._database, self._broker, only=owed) == outbox.BATCH:
+                    pass
         except Unavailable as error:
             if pause is None:
                 log.warning("outbox_waits", code=error.code, detail=error.detail)
         except Exception:  # this thread's edge: a bug must not silence every upload after it
             log.exception("unexpected")
         else:
-            return None, sent
-        return min((pause or _FIRST_RETRY_SECONDS / 2) * 2, _LONGEST_RETRY_SECONDS), sent
+            return None
+        return min((pause or _FIRST_RETRY_SECONDS / 2) * 2, _LONGEST_RETRY_SECONDS)
