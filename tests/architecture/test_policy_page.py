@@ -13,7 +13,7 @@ from types import ModuleType
 import trustcast.domain
 import trustcast.keystore
 import trustcast_api
-from trustcast.domain import policy, published_api
+from trustcast.domain import policy_rules, published_api
 from trustcast.domain.policy import Policy
 from trustcast_api import (
     accept_batch,
@@ -93,7 +93,7 @@ def test_codes_are_found_where_they_are_raised() -> None:
 
 
 def test_policys_own_codes_stand_in_the_order_in_which_they_are_given() -> None:
-    expected = [rule.code for rule in (*policy.REFUSALS, *policy.WARNINGS)]
+    expected = [rule.code for rule in (*policy_rules.REFUSALS, *policy_rules.WARNINGS)]
 
     placed = re.findall(r"^\| `(\w+)`", PAGE, re.MULTILINE)
     assert [code for code in placed if code in expected] == expected

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 
 from tests.certificates import Made, authority, ec_key, issued, rsa_key, self_signed
-from trustcast.domain import policy
+from trustcast.domain import policy, policy_rules
 from trustcast.domain.certificate import Certificate
 from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.errors import Rejected
@@ -403,7 +403,7 @@ def test_of_several_reasons_the_most_fundamental_is_given_every_time() -> None:
 
 
 def test_each_code_has_one_sentence_of_its_own() -> None:
-    rules = (*policy.REFUSALS, *policy.WARNINGS, policy.KEY_REUSED)
+    rules = (*policy_rules.REFUSALS, *policy_rules.WARNINGS, policy.KEY_REUSED)
 
     assert len({rule.code for rule in rules}) == len({rule.detail for rule in rules}) == len(rules)
     assert all(rule.detail.endswith(".") for rule in rules)
