@@ -18,7 +18,17 @@ from typing import Protocol
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import accepted, audit_chain, big_truststore, burst, fetched_bytes, machine, one_upload, worker_cost
+from benchmarks import (
+    accepted,
+    audit_chain,
+    big_truststore,
+    bulk,
+    burst,
+    fetched_bytes,
+    machine,
+    one_upload,
+    worker_cost,
+)
 from benchmarks.rows import Row
 
 
@@ -33,6 +43,7 @@ MEASURES: dict[str, Measure] = {
     "truststore": big_truststore.measure,
     "worker": worker_cost.measure,
     "burst": burst.measure,
+    "bulk": bulk.measure,
     "bytes": fetched_bytes.measure,
     "accept": accepted.measure,
     "audit": audit_chain.measure,

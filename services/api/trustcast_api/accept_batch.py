@@ -125,7 +125,7 @@ class _Terms:
 
 def _the_same(found: Batch, new: Batch) -> Batch:
     """Return what is there if it is what would be: the same lines, sent twice."""
-    if not found.complete:
+    if not found.complete or not new.complete:
         raise Conflict(
             "batch_under_way", "Another request with this Idempotency-Key is sending this batch; wait for its end."
         )

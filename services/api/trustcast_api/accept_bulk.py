@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -43,20 +47,25 @@ class BrokenOffError(Exception):
 async def accept_bulk(here: Context, request: Request, *, who: Principal, idempotency_key: str | None) -> Batch:
     """Return the batch of a body of NDJSON, every line of it on record; with a key go on where it broke off.
 
+    While a chunk is committed, which may wait for the worker's transactions, the next one is read, and no more.
     Raises `BrokenOffError` (too large, too long, too slow), `Rejected("bulk_empty")`, `Conflict("batch_under_way")`,
     `KeyReusedError` and `Unavailable`.
     """
-    bulk = _Bulk(here, who, idempotency_key)
+    bulk, commits = _Bulk(here, who, idempotency_key), _Commits()
     arrived, breaks = bytearray(), 0
     try:
-        async for piece in request.stream():
-            arrived += piece
-            breaks += piece.count(b"\n")
-            if len(arrived) >= CHUNK_BYTES or breaks >= CHUNK_LINES:
-                await run_in_threadpool(bulk.take, bytes(arrived))
-                arrived, breaks = bytearray(), 0
-        await run_in_threadpool(bulk.take, bytes(arrived))
-        return await run_in_threadpool(bulk.end)
+        try:
+            async for piece in request.stream():
+                arrived += piece
+                breaks += piece.count(b"\n")
+                if len(arrived) >= CHUNK_BYTES or breaks >= CHUNK_LINES:
+                    chunks = await run_in_threadpool(bulk.read, bytes(arrived))
+                    await commits.follow(bulk.commit, chunks)
+                    arrived, breaks = bytearray(), 0
+            chunks = await run_in_threadpool(bulk.read_to_the_end, bytes(arrived))
+        finally:
+            await commits.settled()
+        return await run_in_threadpool(bulk.complete, chunks)
     except TooLargeError:
         raise await run_in_threadpool(bulk.stopped, "body_too_large") from None
     except _TooManyLinesError:
@@ -69,76 +78,125 @@ class _TooManyLinesError(Exception):
     pass
 
 
+class _Commits:
+    """Commits that follow one another, one at a time, beside what else is done."""
+
+    def __init__(self) -> None:
+        self._last: asyncio.Task[None] | None = None
+
+    async def follow(self, commit: Callable[[Sequence[_Chunk]], None], chunks: Sequence[_Chunk]) -> None:
+        """Begin once the last one is through. Raises what that one raised."""
+        await self.settled()
+        self._last = asyncio.create_task(run_in_threadpool(commit, chunks))
+
+    async def settled(self) -> None:
+        last, self._last = self._last, None
+        if last is not None:
+            await last
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Lines to be committed together, the number of the last one, and the SHA-256 of all bytes up to its end."""
+
+    lines: list[Line]
+    upto: int
+    sha256: str
+
+
 class _Bulk:
-    """One body on its way into its batch. What it does takes its time: it is called in threads, one after another."""
+    """One body on its way into its batch. What it does takes its time: it is called in threads.
+
+    `read…` and `commit` may run beside each other; `batch` is what was committed.
+    """
 
     def __init__(self, here: Context, who: Principal, idempotency_key: str | None) -> None:
         self._here, self._who, self._key = here, who, idempotency_key
         self._lines = Lines()
-        self._pending: list[Line] = []
+        self._full: list[_Chunk] = []
+        self._chunk = _Chunk([], 0, "")
         self._size = 0
-        self._upto, self._sha256 = 0, ""  # the last line that was looked at, and all bytes up to its end
-        self._taken_before = 0
+        self._earlier: Batch | None = None  # as it was when this body came
         self.batch: Batch | None = None
 
-    def take(self, data: bytes) -> None:
+    def read(self, data: bytes) -> list[_Chunk]:
+        """Return the chunks that are full by now."""
         for raw in self._lines.feed(data):
             self._take(raw)
+        return self._full_ones()
 
-    def end(self) -> Batch:
-        for raw in self._lines.end():
+    def read_to_the_end(self, data: bytes) -> list[_Chunk]:
+        """Return the last chunks. Raises `Rejected("bulk_empty")`, `KeyReusedError`."""
+        for raw in itertools.chain(self._lines.feed(data), self._lines.end()):
             self._take(raw)
-        if self.batch is None:
+        if self._earlier is None:
             raise Rejected("bulk_empty", REASONS["bulk_empty"])
-        if self._upto < self._taken_before or self.batch.problem is not None:
+        if self._chunk.upto < self._earlier.lines or self._earlier.problem is not None:
             raise KeyReusedError  # it ends earlier than the one that came with this key
-        return self._commit(self.batch, complete=True)
+        return self._full_ones()
+
+    def commit(self, chunks: Sequence[_Chunk]) -> None:
+        for one in chunks:
+            self._commit(one, complete=False)
+
+    def complete(self, chunks: Sequence[_Chunk]) -> Batch:
+        """Commit what is left."""
+        self.commit(chunks)
+        return self._commit(self._chunk, complete=True)
 
     def stopped(self, code: str) -> BrokenOffError:
         """Take no more; what was taken stays."""
         if self.batch is not None and not self.batch.complete:
-            self._commit(self.batch, complete=True, problem=Rejected(code, REASONS[code]))
+            self.commit(self._full_ones())
+            self._commit(self._chunk, complete=True, problem=Rejected(code, REASONS[code]))
         return BrokenOffError(self.batch, code)
+
+    def _full_ones(self) -> list[_Chunk]:
+        full, self._full = self._full, []
+        return full
 
     def _take(self, raw: Raw) -> None:
         if raw.number > MAX_LINES:
             raise _TooManyLinesError
-        self._upto, self._sha256 = raw.number, self._lines.sha256()
+        self._chunk = replace(self._chunk, upto=raw.number, sha256=self._lines.sha256())
         blank = is_blank(raw)
-        if self.batch is None:
+        if self._earlier is None:
             if blank:
                 return
-            self.batch = begin(self._here.database, who=self._who, idempotency_key=self._key, at=self._here.now())
-            self._taken_before = self.batch.lines
-            if 0 < self._taken_before < raw.number:
-                raise KeyReusedError  # what was taken before was not all blank
-        if raw.number <= self._taken_before:
-            if raw.number == self._taken_before and self._sha256 != self.batch.lines_sha256:
-                raise KeyReusedError
+            self._begin(raw)
+        elif raw.number == self._earlier.lines and self._chunk.sha256 != self._earlier.lines_sha256:
+            raise KeyReusedError
+        if self._is_known(raw) or blank:
             return
-        if self.batch.complete:
-            self._more_than_before(self.batch)
-            return
-        if not blank:
-            self._pending.append(read_line(raw))
-            self._size += len(raw.data or b"")
-        if len(self._pending) >= CHUNK_LINES or self._size >= CHUNK_BYTES:
-            self._commit(self.batch, complete=False)
+        self._chunk.lines.append(read_line(raw))
+        self._size += len(raw.data or b"")
+        if len(self._chunk.lines) >= CHUNK_LINES or self._size >= CHUNK_BYTES:
+            self._full.append(self._chunk)
+            self._chunk, self._size = replace(self._chunk, lines=[]), 0
 
-    @staticmethod
-    def _more_than_before(batch: Batch) -> None:
-        """A batch that was stopped is stopped at the same place when it is sent again; another had no more lines."""
-        if batch.problem is None:
+    def _begin(self, first: Raw) -> None:
+        begun = begin(self._here.database, who=self._who, idempotency_key=self._key, at=self._here.now())
+        self._earlier = self.batch = begun
+        if 0 < begun.lines < first.number or (begun.lines == first.number and begun.lines_sha256 != self._chunk.sha256):
             raise KeyReusedError
 
-    def _commit(self, batch: Batch, *, complete: bool, problem: Rejected | None = None) -> Batch:
-        lines, self._pending, self._size = self._pending, [], 0
+    def _is_known(self, raw: Raw) -> bool:
+        """Tell whether an earlier request with the key brought this line, or was stopped before it."""
+        earlier = self._earlier
+        if earlier is None or raw.number <= earlier.lines:
+            return earlier is not None
+        if earlier.complete and earlier.problem is None:
+            raise KeyReusedError  # there was no such line
+        return earlier.complete
+
+    def _commit(self, chunk: _Chunk, *, complete: bool, problem: Rejected | None = None) -> Batch:
+        assert self.batch is not None  # noqa: S101 - begun with the first line
         self.batch = accept_lines(
             self._here.database,
-            batch,
-            lines,
-            upto=self._upto,
-            sha256=self._sha256,
+            self.batch,
+            chunk.lines,
+            upto=chunk.upto,
+            sha256=chunk.sha256,
             complete=complete,
             who=self._who,
             at=self._here.now(),
@@ -146,7 +204,7 @@ class _Bulk:
             problem=problem,
         )
         self._here.drainer.wake()
-        if any(one.problem is not None and one.problem.code == "private_key" for one in lines):
-            facts = {"code": "private_key", "status": 400, "method": "POST", "route": BULK[1], "batch": batch.id}
+        if any(one.problem is not None and one.problem.code == "private_key" for one in chunk.lines):
+            facts = {"code": "private_key", "status": 400, "method": "POST", "route": BULK[1], "batch": self.batch.id}
             self._here.refusals.record(self._who.actor, facts)
         return self.batch
