@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from sqlalchemy import or_, select
 
+from trustcast.storage import certificates as trusted
 from trustcast.storage import operations
 from trustcast.storage.certificates import TrustedCertificate
 from trustcast.storage.operations import Kind, on_its_way
@@ -40,25 +42,45 @@ def certificates(
 def colliding(transaction: Connection, tenant_id: int, asked: Iterable[Operation], *, due: datetime) -> list[Operation]:
     """Return what is on its way for a tenant and could decide about `asked`, in the order of acceptance.
 
-    That is what shares an alias, an endpoint or a certificate with one of them, or with what does. What is not to be
-    applied until `due` decides about nothing.
+    That is what shares an alias, an endpoint or a certificate with one of them, or with what does; also by way of what
+    is trusted: a delete frees an endpoint that it does not name. What is not to be applied until `due` decides about
+    nothing.
     """
     of = operation.c
     needed = of.sequence, of.alias_key, of.rotation, of.endpoint, of.fingerprint_sha256
     ripe = or_(of.activate_at.is_(None), of.activate_at <= due)
-    rows = transaction.execute(select(*needed).where(on_its_way(tenant_id), ripe)).all()
-    touched, found = {each for one in asked for each in _touched(one)}, set[int]()
-    while more := [row for row in rows if row.sequence not in found and not touched.isdisjoint(_touched(row))]:
-        found.update(row.sequence for row in more)
-        touched.update(each for row in more for each in _touched(row))
+    rest = transaction.execute(select(*needed).where(on_its_way(tenant_id), ripe)).all()
+    touched, found = set[_Touched](), list[int]()
+    more = {each for one in asked for each in _touched(one)}
+    while rest and (more := more - touched):
+        more |= _held(transaction, tenant_id, more)
+        touched |= more
+        new = [row for row in rest if not touched.isdisjoint(_touched(row))]
+        rest = [row for row in rest if touched.isdisjoint(_touched(row))]
+        found += [row.sequence for row in new]
+        more = {each for row in new for each in _touched(row)}
     return operations.in_order(transaction, sorted(found))
 
 
-def _touched(one: Any) -> Iterator[tuple[str, str]]:
+_Touched = tuple[str, str]
+
+
+def _touched(one: Any) -> Iterator[_Touched]:
     yield "alias", one.alias_key
     for what, value in (("alias", one.rotation), ("at", one.endpoint), ("certificate", one.fingerprint_sha256)):
         if value is not None:
             yield what, value
+
+
+def _held(transaction: Connection, tenant_id: int, touched: Iterable[_Touched]) -> set[_Touched]:
+    """Return the aliases under which something trusted has these endpoints and certificates."""
+    by = defaultdict[str, set[str]](set)
+    for what, value in touched:
+        by[what].add(value)
+    held = trusted.holdings(
+        transaction, tenants=[tenant_id], alias_keys=(), endpoints=by["at"], fingerprints=by["certificate"]
+    )
+    return {("alias", one.alias_key) for one in held}
 
 
 def _as_trusted(row: Any) -> TrustedCertificate:
