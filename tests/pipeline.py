@@ -23,8 +23,10 @@ from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT
 from trustcast_api import rotate, scopes
 from trustcast_api.accept_request import Request, accept_request
+from trustcast_api.cancel_operation import cancel_operation
 from trustcast_api.change_environment import change_environment
-from trustcast_api.change_tenant import change_tenant
+from trustcast_api.change_tenant import PolicyChange, change_tenant
+from trustcast_api.once import Answer
 from trustcast_api.principal import Principal
 from trustcast_api.record_report import record_report
 from trustcast_api.register_api import register_api
@@ -78,6 +80,7 @@ class Pipeline:
         made: Made | None = None,
         *,
         ca: bool = False,
+        activate_at: datetime | None = None,
         key: str | None = None,
         who: Principal = ADMIN,
     ) -> str:
@@ -85,7 +88,12 @@ class Pipeline:
         host = f"{alias.lower()}.example"
         der = (made or self_signed(host)).der
         request = Request(
-            kind=Kind.ADD, alias=alias, endpoint=endpoint or f"https://{host}:443", certificate=der, ca=ca
+            kind=Kind.ADD,
+            alias=alias,
+            endpoint=endpoint or f"https://{host}:443",
+            certificate=der,
+            ca=ca,
+            activate_at=activate_at,
         )
         return self.accept(request, key=key, who=who)
 
@@ -96,25 +104,52 @@ class Pipeline:
         *,
         if_match: str | None = None,
         force: bool = False,
+        activate_at: datetime | None = None,
         who: Principal = ADMIN,
     ) -> str:
         der = (made or self_signed(f"{alias.lower()}.example")).der
-        wanted = Request(kind=Kind.REPLACE, alias=alias, certificate=der, if_match=if_match, force=force)
+        wanted = Request(
+            kind=Kind.REPLACE, alias=alias, certificate=der, if_match=if_match, force=force, activate_at=activate_at
+        )
         return self.accept(wanted, who=who)
 
     def delete(self, alias: str, *, force: bool = False, who: Principal = ADMIN) -> str:
         return self.accept(Request(kind=Kind.DELETE, alias=alias, force=force), who=who)
 
-    def rotate(self, alias: str, made: Made | None = None) -> str:
+    def rotate(self, alias: str, made: Made | None = None, *, activate_at: datetime | None = None) -> str:
         """Begin a rotation to `made`."""
         der = (made or self_signed(f"{alias.lower()}.example")).der
-        return self.accept(Request(kind=Kind.ADD, alias=f"{alias}.next", rotation=alias.lower(), certificate=der))
+        wanted = Request(
+            kind=Kind.ADD,
+            alias=f"{alias}.next",
+            rotation=alias.lower(),
+            certificate=der,
+            activate_at=activate_at,
+        )
+        return self.accept(wanted)
 
     def finish(self, alias: str, *, force: bool = False) -> str:
         return self.accept(rotate.finish(alias, force=force))
 
     def cancel(self, alias: str) -> str:
         return self.accept(rotate.cancel(alias))
+
+    def call_off(self, id: str, *, who: Principal = ADMIN) -> Answer:  # noqa: A002 - its name everywhere
+        return cancel_operation(self.database, id, who=who, idempotency_key=None, at=self.at)
+
+    def set_policy(self, **settings: object) -> None:
+        """Give the super tenant these settings, beside those that it has."""
+        change = PolicyChange(settings)
+        change_tenant(
+            self.database,
+            SUPER_TENANT,
+            domain="carbon.super",
+            on_expiry=None,
+            who=ADMIN,
+            idempotency_key=None,
+            at=self.at,
+            policy=change,
+        )
 
     def tenant(self, id: int) -> Principal:  # noqa: A002 - its name everywhere
         """Make a tenant; return somebody who may do everything there."""

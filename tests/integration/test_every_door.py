@@ -398,6 +398,7 @@ OPEN_TO: dict[str, set[str]] = {
     "POST /v1/certificates/{alias}/rotation/cancel": UPDATE,
     "GET /v1/operations": READ | ADD | UPDATE,
     "GET /v1/operations/{id}": READ | ADD | UPDATE,
+    "POST /v1/operations/{id}/cancel": ADD | UPDATE,
     "GET /v1/batches": READ | ADD | UPDATE,
     "GET /v1/batches/{id}": READ | ADD | UPDATE,
     "POST /v1/apis": {"apim:api_create", "apim:api_manage"},

@@ -121,6 +121,20 @@ def rotation_cancelled(api: ServedApi) -> tuple[Request, Request]:
     return one, other
 
 
+def scheduled(api: ServedApi) -> str:
+    alias, at = some(), datetime.now(UTC) + timedelta(days=1)
+    told = upload(alias)
+    answer = api.ask("POST", "/v1/certificates", **told | {"data": told["data"] | {"activate_at": at.isoformat()}})
+    assert answer.status_code == 202, answer.text
+    identity: str = answer.json()["id"]
+    return identity
+
+
+def scheduled_one_cancelled(api: ServedApi) -> tuple[Request, Request]:
+    one, other = (Request("POST", f"/v1/operations/{scheduled(api)}/cancel") for _ in range(2))
+    return one, other
+
+
 def api_body(name: str) -> dict[str, Any]:
     endpoints = {"production": {"kind": "single", "urls": ["https://x.example"]}, "sandbox": None}
     told = {"version": "1", "context": "/x", "provider": "p", "type": "HTTP/REST", "endpoints": endpoints}
@@ -203,6 +217,7 @@ CASES: dict[str, Case] = {
     "POST /v1/certificates/{alias}/rotation": rotation_begun,
     "POST /v1/certificates/{alias}/rotation/finish": rotation_finished,
     "POST /v1/certificates/{alias}/rotation/cancel": rotation_cancelled,
+    "POST /v1/operations/{id}/cancel": scheduled_one_cancelled,
     "POST /v1/apis": api_registered,
     "PUT /v1/apis/{id}": api_changed,
     "DELETE /v1/apis/{id}": api_removed,

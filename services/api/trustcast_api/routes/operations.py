@@ -19,9 +19,11 @@ from trustcast_api.app_context import Context, context
 from trustcast_api.asking_first import AskingFirst
 from trustcast_api.auth import holding
 from trustcast_api.await_operation import accept
+from trustcast_api.cancel_operation import cancel_operation
 from trustcast_api.list_operations import Filters, list_operations
 from trustcast_api.principal import Principal
 from trustcast_api.read_operation import read_operation
+from trustcast_api.routes.changing import Key
 from trustcast_api.schemas import Name
 from trustcast_api.schemas_of_operations import OperationBody, OperationPage, OperationSummary
 
@@ -32,6 +34,7 @@ _WAIT = re.compile(r"(?:^|[\s,;])wait=(\d{1,6})(?:$|[\s,;])")
 Prefer = Annotated[str, Header(max_length=255)]
 Here = Annotated[Context, Depends(context)]
 Reader = Annotated[Principal, Depends(holding(scopes.READ_OPERATIONS))]
+Changer = Annotated[Principal, Depends(holding(scopes.ADD_CERTIFICATES | scopes.UPDATE_CERTIFICATES))]
 # What a route that mutates says of its answers in the OpenAPI document.
 ACCEPTED: dict[int | str, dict[str, Any]] = {
     200: {"model": OperationBody, "description": "With `Prefer: wait=N`: it has been applied."},
@@ -62,6 +65,13 @@ def look(
 def look_at(id: Name, who: Reader, here: Here) -> OperationBody:  # noqa: A002 - the name in the contract
     """Tell one operation's story."""
     return _body(here, who, id)
+
+
+@router.post("/{id}/cancel", summary="Cancel a scheduled operation", operation_id="cancelOperation")
+def cancel(id: Name, who: Changer, here: Here, idempotency_key: Key = None) -> OperationBody:  # noqa: A002
+    """Call off what is to be applied later (`activate_at`): it ends as rejected, with the code `cancelled`."""
+    answer = cancel_operation(here.database, id, who=who, idempotency_key=idempotency_key, at=here.now())
+    return OperationBody.model_validate(answer.body)
 
 
 async def answer_with_operation(
