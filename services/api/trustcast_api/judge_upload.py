@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from trustcast.domain import policy as policies
 from trustcast.domain.certificate import Certificate
-from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.errors import Conflict, Rejected, TrustcastError, Unavailable
-from trustcast.storage import blobs, coming, registers, routing, tenants, uses
-from trustcast.storage.operations import Kind, Operation
+from trustcast.domain.policy import KEY_REUSED, Warning  # noqa: A004 - the word of the contract
+from trustcast.storage import blobs, certificates, coming, registers, routing, tenants, uses
+from trustcast.storage.judge import judge
+from trustcast.storage.operations import Operation
 from trustcast_api.accept_request import Asked
 from trustcast_api.complete_request import callers, complete
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -35,13 +37,18 @@ class Verdict:
 
     request: Request
     certificate: Certificate
-    warnings: tuple[policies.Warning, ...]
+    warnings: tuple[Warning, ...]
     environments: Collection[str] = field(default=())
 
     @property
     def place(self) -> Placed:
         """Where the certificate would be."""
         return self.request.alias.lower(), self.request.endpoint or ""
+
+    @property
+    def key(self) -> str:
+        """The SHA-256 of the certificate's public key."""
+        return self.certificate.key.fingerprint_sha256
 
 
 def judge_uploads(
@@ -61,10 +68,24 @@ def judge_uploads(
     with database.reading() as transaction:
         bench = _Bench(transaction, requests, who=who, at=at, policy=policy, unregistered=unregistered)
         verdicts = [bench.verdict(one) for one in requests]
-        granted = [one for one in verdicts if isinstance(one, Verdict)]
-        names = {one.place[0]: one.certificate.server_names for one in granted}
-        reach = routing.environments_of(transaction, who.tenant_id, [one.place for one in granted], names=names)
-    return [replace(one, environments=reach[one.place]) if isinstance(one, Verdict) else one for one in verdicts]
+        granted = {one.place: one for one in verdicts if isinstance(one, Verdict)}
+        names = {alias_key: one.certificate.server_names for (alias_key, _), one in granted.items()}
+        reach = routing.environments_of(transaction, who.tenant_id, granted, names=names)
+        reused = _reused(transaction, who.tenant_id, granted.values())
+    whole = {
+        place: replace(
+            one, environments=reach[place], warnings=(*one.warnings, *([KEY_REUSED] if one.key in reused else []))
+        )
+        for place, one in granted.items()
+    }
+    return [whole[one.place] if isinstance(one, Verdict) else one for one in verdicts]
+
+
+def _reused(transaction: Connection, tenant_id: int, granted: Iterable[Verdict]) -> set[str]:
+    """Return those keys of the certificates that another one has, stored or among them."""
+    counted = Counter(one.key for one in granted)
+    several = {key for key, count in counted.items() if count > 1}
+    return several | certificates.known_keys(transaction, tenant_id, counted)
 
 
 class _Bench:
@@ -109,30 +130,17 @@ class _Bench:
             callers=self._callers,
         )
         certificate, one = Certificate.parse(request.certificate or b""), self._operation(request)
-        warnings = self._checked(one, certificate)
+        warnings = judge(one, certificate, self._policy, at=self._at)
         self._change(one)
         return Verdict(request, certificate, warnings)
 
     def _take(self, one: Operation) -> None:
         """Let one that is on its way take effect, if it will."""
-        certificate = Certificate.parse(self._ders[one.certificate]) if one.certificate else None
-        try:
+        with contextlib.suppress(Rejected, Conflict):
+            certificate = Certificate.parse(self._ders[one.certificate]) if one.certificate else None
             if certificate is not None:
-                self._checked(one, certificate)
+                judge(one, certificate, self._policy, at=self._at)
             self._change(one, certificate)
-        except (Rejected, Conflict):
-            return
-
-    def _checked(self, one: Operation, certificate: Certificate) -> tuple[policies.Warning, ...]:
-        return self._policy.check(
-            certificate,
-            endpoint=Endpoint.of_url(one.endpoint or ""),
-            at=self._at,
-            ca=one.ca,
-            # The end of a rotation brings what is trusted already.
-            accept_expired=one.accept_expired or (one.kind is Kind.REPLACE and one.rotation is not None),
-            activate_at=one.activate_at,
-        )
 
     def _change(self, one: Operation, successor: Certificate | None = None) -> None:
         def check_not_needed(gone: Operation) -> None:

@@ -10,8 +10,8 @@ from trustcast.domain.certificate import REASONS, Certificate
 from trustcast.domain.errors import Conflict, Rejected
 from trustcast.storage import blobs, certificates, registers, tenants, uses
 from trustcast.storage.certificates import TrustedCertificate
+from trustcast.storage.judge import judge
 from trustcast.storage.operations import Kind, Operation
-from trustcast_worker.judge import judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

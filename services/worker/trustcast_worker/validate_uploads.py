@@ -9,8 +9,8 @@ from trustcast.domain.certificate import Certificate
 from trustcast.domain.errors import Rejected
 from trustcast.domain.messages import OperationValidated
 from trustcast.storage import audit, blobs, operations, outbox, tenants
+from trustcast.storage.judge import judge
 from trustcast.storage.operations import Kind, Operation, State, Verdict
-from trustcast_worker.judge import judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -78,6 +78,15 @@ def server_names(transaction: Connection, tenant_id: int, alias_keys: Iterable[s
     return found
 
 
+def known_keys(transaction: Connection, tenant_id: int, keys: Iterable[str]) -> set[str]:
+    """Return those of `keys` (`TrustedCertificate.key_sha256`) that some certificate of a tenant has."""
+    of, found = certificate.c, set[str]()
+    for some in chunks(set(keys)):
+        ours = of.tenant_id == tenant_id, of.key_sha256.in_(some)
+        found.update(transaction.execute(select(of.key_sha256).where(*ours)).scalars())
+    return found
+
+
 def reused_keys(transaction: Connection, tenant_id: int, keys: Iterable[str]) -> set[str]:
     """Return those of `keys` (`TrustedCertificate.key_sha256`) that several certificates of a tenant have.
 

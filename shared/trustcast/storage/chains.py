@@ -21,11 +21,12 @@ def keep(transaction: Connection, chains: Mapping[str, Sequence[bytes]]) -> None
 
     As with all bytes (see `blobs`), the caller has appended to the audit chain.
     """
-    kept = {der: blobs.keep(transaction, der) for der in sorted({der for ders in chains.values() for der in ders})}
+    ders = sorted({der for some in chains.values() for der in some})
+    kept = dict(zip(ders, blobs.keep_all(transaction, ders), strict=True))
     rows = [
         {"operation": id, "position": position, "certificate": kept[der]}
-        for id, ders in chains.items()  # noqa: A001 - the field's name
-        for position, der in enumerate(ders)
+        for id, some in chains.items()  # noqa: A001 - the field's name
+        for position, der in enumerate(some)
     ]
     if rows:
         transaction.execute(insert(operation_chain), rows)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from trustcast.storage import certificates as trusted
 from trustcast.storage import operations
@@ -48,8 +48,8 @@ def colliding(transaction: Connection, tenant_id: int, asked: Iterable[Operation
     """
     of = operation.c
     needed = of.sequence, of.alias_key, of.rotation, of.endpoint, of.fingerprint_sha256
-    ripe = or_(of.activate_at.is_(None), of.activate_at <= due)
-    rest = transaction.execute(select(*needed).where(on_its_way(tenant_id), ripe)).all()
+    ripe = on_its_way(tenant_id), operations.is_due(due)
+    rest = transaction.execute(select(*needed).where(*ripe)).all()
     touched, found = set[_Touched](), list[int]()
     more = {each for one in asked for each in _touched(one)}
     while rest and (more := more - touched):
