@@ -171,6 +171,13 @@ def test_a_missing_password_is_told_from_a_wrong_one() -> None:
     assert code(file, PASSWORD * 1000) == "keystore_password"
 
 
+def test_a_missing_password_is_told_also_where_there_is_no_budget_for_a_second_spelling() -> None:
+    file = trusting(DER, mac=mac_asking(MAX_COST // 4))
+
+    assert code(file, None) == "password_missing"
+    assert code(file, "") == "keystore_password"
+
+
 def test_an_error_about_the_password_names_that_field() -> None:
     with pytest.raises(Rejected) as caught:
         read(store(protected(), "backend"), "another")

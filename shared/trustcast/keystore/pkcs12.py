@@ -136,9 +136,12 @@ def _read(data: bytes, password: str | None) -> list[Certificate]:
     outline, budget = _outline(data), Budget()
     if password is not None and len(password) > _LONGEST_PASSWORD:
         raise _rejected("keystore_password")
+    failures: tuple[type[Exception], ...] = (WrongPasswordError,)
     for secret in password_based.spellings(password or ""):
-        with suppress(WrongPasswordError):
+        with suppress(*failures):
             return _open(outline, secret, budget)
+        # One spelling was within the budget: where it is not enough for a second, that is not the file's fault.
+        failures = (WrongPasswordError, TooCostlyError)
     raise _rejected("password_missing" if password is None else "keystore_password")
 
 
