@@ -14,7 +14,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, O
 
 from tests.certificates import authority, issued, rsa_key, self_signed
 from trustcast.domain import der as asn1
-from trustcast.domain import pem
+from trustcast.domain import certificate_file
 from trustcast.domain.errors import Rejected
 
 HOST = "backend.example"
@@ -208,6 +208,6 @@ def of_cryptography() -> Iterator[tuple[str, bytes]]:
     for file in sorted(VECTORS.rglob("*")):
         if file.suffix in {".pem", ".der", ".crt"}:
             try:
-                yield str(file.relative_to(VECTORS)), pem.only_certificate(file.read_bytes())
+                yield str(file.relative_to(VECTORS)), certificate_file.read(file.read_bytes()).certificate
             except Rejected:
                 continue

@@ -24,7 +24,7 @@ from cryptography.x509.oid import (
 )
 
 from tests.certificates import Key, authority, ec_key, issued, rsa_key, self_signed
-from trustcast.domain import certificate, pem
+from trustcast.domain import certificate, certificate_file
 from trustcast.domain import der as asn1
 from trustcast.domain.certificate import Certificate
 from trustcast.domain.errors import Rejected
@@ -362,7 +362,7 @@ def test_name_constraint_with_a_whole_uri_is_refused_because_no_jvm_could_read_t
 def test_elliptic_curve_in_the_explicit_form_that_no_jvm_reads_is_of_no_known_kind() -> None:
     file = Path(str(cryptography_vectors.__file__)).parent / "x509/custom/ec_no_named_curve.pem"
 
-    assert Certificate.parse(pem.only_certificate(file.read_bytes())).key.kind == "other"
+    assert Certificate.parse(certificate_file.read(file.read_bytes()).certificate).key.kind == "other"
 
 
 @pytest.mark.parametrize(

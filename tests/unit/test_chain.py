@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from tests.certificates import authority, issued, self_signed
-from trustcast.domain.chain import LONGEST, chain
+from collections.abc import Callable, Iterator
+from itertools import permutations
+
+import pytest
+
+from tests.certificates import Made, authority, ec_key, issued, rsa_key, self_signed
+from trustcast.domain.chain import LONGEST, REASONS, chain, issuers, top, upwards
+from trustcast.domain.errors import Rejected
 
 
 def test_chain_goes_from_the_leaf_to_the_root() -> None:
@@ -44,3 +50,165 @@ def test_authorities_that_signed_each_other_make_no_endless_chain() -> None:
     leaf = issued(first)
 
     assert len(chain(leaf.der, [crossed.der, back.der])) <= LONGEST
+
+
+def _in_any_order(*made: Made) -> Iterator[dict[bytes, list[bytes]]]:
+    for several in permutations([one.der for one in made]):
+        yield issuers(several)
+
+
+def _code(of: Callable[[dict[bytes, list[bytes]]], object], *made: Made) -> str:
+    codes = set()
+    for issued_by in _in_any_order(*made):
+        with pytest.raises(Rejected) as refused:
+            of(issued_by)
+        codes.add(refused.value.code)
+        assert refused.value.detail == REASONS[refused.value.code]
+        assert refused.value.field == "certificate"
+    return codes.pop() if len(codes) == 1 else "different ones"
+
+
+def test_file_in_any_order_gives_one_chain() -> None:
+    root = authority("Root")
+    upper = issued(root, "upper", ca=True)
+    lower = issued(upper, "lower", ca=True)
+    leaf = issued(lower)
+
+    for issued_by in _in_any_order(leaf, lower, upper, root):
+        assert upwards(issued_by) == [leaf.der, lower.der, upper.der, root.der]
+        assert top(issued_by) == root.der
+
+
+def test_top_is_the_one_whose_issuer_is_not_in_the_file() -> None:
+    between = issued(authority("Root"), "between", ca=True)
+    leaf = issued(between)
+
+    for issued_by in _in_any_order(leaf, between):
+        assert upwards(issued_by) == [leaf.der, between.der]
+        assert top(issued_by) == between.der
+
+
+def test_unrelated_certificate_in_a_file_is_refused() -> None:
+    root = authority("Root")
+    leaf = issued(root)
+
+    assert _code(upwards, leaf, root, self_signed("other.example")) == "chain_unrelated"
+    assert _code(upwards, leaf, authority("Other")) == "chain_unrelated"
+
+
+def test_two_leaves_are_refused() -> None:
+    root = authority("Root")
+
+    assert _code(upwards, root, issued(root, "a.example"), issued(root, "b.example")) == "chain_unrelated"
+
+
+def test_missing_link_is_refused() -> None:
+    root = authority("Root")
+
+    assert _code(upwards, root, issued(issued(root, "between", ca=True))) == "chain_unrelated"
+
+
+def test_namesake_that_did_not_sign_is_refused() -> None:
+    root, impostor = authority("Root"), authority("Root")
+    leaf = issued(root)
+
+    assert _code(upwards, leaf, impostor) == "chain_unrelated"
+    assert _code(upwards, leaf, root, impostor) == "chain_unrelated"
+
+
+def test_signature_that_was_damaged_joins_nothing() -> None:
+    root = authority("Root")
+    leaf = issued(root).der
+
+    with pytest.raises(Rejected, match="not one chain"):
+        upwards(issuers([leaf[:-1] + bytes([leaf[-1] ^ 1]), root.der]))
+
+
+def test_key_of_another_kind_under_the_name_of_the_issuer_joins_nothing() -> None:
+    leaf = issued(authority("Root"))
+
+    assert _code(upwards, leaf, authority("Root", key=rsa_key())) == "chain_unrelated"
+
+
+def test_cross_signed_authority_stands_in_the_chain_with_its_other_self() -> None:
+    root, other = authority("Root"), authority("Other")
+    crossed = issued(other, "Root", ca=True, key=root.key)
+    leaf = issued(root)
+
+    for issued_by in _in_any_order(leaf, root, crossed, other):
+        links = upwards(issued_by)
+        assert links[0] == leaf.der
+        assert sorted(links[1:3]) == sorted([root.der, crossed.der])
+        assert links[3:] == [other.der]
+    assert _code(top, leaf, root, crossed, other) == "chain_ambiguous"
+
+
+def test_order_of_the_chain_is_not_the_order_of_the_file() -> None:
+    root, other = authority("Root"), authority("Other")
+    crossed = issued(other, "Root", ca=True, key=root.key)
+
+    assert len({tuple(upwards(each)) for each in _in_any_order(issued(root), root, crossed, other)}) == 1
+
+
+def test_cross_signed_authority_has_one_top_where_only_one_of_them_is_there() -> None:
+    root, other = authority("Root"), authority("Other")
+    crossed = issued(other, "Root", ca=True, key=root.key)
+    leaf = issued(root)
+
+    for issued_by in _in_any_order(leaf, crossed, other):
+        assert upwards(issued_by) == [leaf.der, crossed.der, other.der]
+        assert top(issued_by) == other.der
+
+
+def test_renewed_root_did_not_issue_the_old_one() -> None:
+    old = authority("Root")
+    renewed = authority("Root", key=old.key, days=400)
+
+    assert _code(upwards, old, renewed) == "chain_unrelated"
+    for issued_by in _in_any_order(old, renewed, leaf := issued(old)):
+        assert upwards(issued_by)[0] == leaf.der
+
+
+def test_root_with_a_new_key_that_the_old_one_signed_is_above_nothing_but_below_it() -> None:
+    old = authority("Root")
+    new = issued(old, "Root", ca=True)
+    leaf = issued(new)
+
+    for issued_by in _in_any_order(leaf, new, old):
+        assert upwards(issued_by) == [leaf.der, new.der, old.der]
+
+
+def test_authorities_that_issued_each_other_have_no_leaf_and_no_top() -> None:
+    first, second = authority("First"), authority("Second")
+    crossed = issued(second, "First", ca=True, key=first.key)
+    back = issued(first, "Second", ca=True, key=second.key)
+
+    assert _code(upwards, crossed, back) == "chain_ambiguous"
+    assert _code(top, crossed, back) == "chain_ambiguous"
+    assert _code(upwards, crossed, back, self_signed()) == "chain_unrelated"
+    for issued_by in _in_any_order(crossed, back, leaf := issued(first)):
+        assert upwards(issued_by) == [leaf.der, crossed.der, back.der]
+
+
+def test_self_signed_certificate_did_not_issue_itself_in_a_file() -> None:
+    made = self_signed()
+
+    assert issuers([made.der]) == {made.der: []}
+
+
+def test_chain_of_twenty_is_put_together() -> None:
+    links = [authority("Root")]
+    while len(links) < 20:
+        links.insert(0, issued(links[0], f"number {len(links)}", ca=True))
+
+    assert upwards(issuers([one.der for one in reversed(links)])) == [one.der for one in links]
+
+
+def test_so_many_namesakes_that_it_would_cost_time_are_refused() -> None:
+    key = ec_key()
+    few, many = ([authority("Root", key=key).der for _ in range(number)] for number in (6, 7))
+
+    assert len(issuers(few)) == 6
+    with pytest.raises(Rejected) as refused:
+        issuers(many)
+    assert refused.value.code == "chain_ambiguous"

@@ -100,14 +100,17 @@ def read(data: bytes, *, anchor: Anchor = Anchor.LEAF) -> Chosen:
     if len(found) > MOST_CERTIFICATES:
         raise _rejected("too_many_certificates")
     for one in found:
-        _check(one)
+        Certificate.parse(one)
     return Chosen(found[0]) if len(found) == 1 else _chosen(found, anchor)
 
 
-def _check(one: bytes) -> None:
-    if len(one) > MAX_BYTES:
+def check_outline(der: bytes) -> None:
+    """Raise `Rejected` unless `der` is what looks like one certificate of at most `MAX_BYTES`, and nothing else."""
+    _check_is_one_element(der)
+    if len(der) > MAX_BYTES:
         raise _rejected("certificate_too_large")
-    Certificate.parse(one)
+    if not _has_outline_of_certificate(der):
+        raise _something_else(der)
 
 
 def _chosen(found: list[bytes], anchor: Anchor) -> Chosen:
@@ -134,19 +137,20 @@ def _pem_blocks(data: bytes) -> list[bytes]:
 
 def _certificates(der: bytes) -> list[bytes]:
     """Of a certificate or of PKCS #7, whichever it is; the label that it had in PEM does not matter."""
-    _check_is_one_element(der)
-    if _has_outline_of_certificate(der):
-        return [der]
     if not pkcs7.is_pkcs7(der):
-        raise _something_else(der)
+        check_outline(der)
+        return [der]
+    _check_is_one_element(der)
     found = pkcs7.certificates(der, at_most=MOST_CERTIFICATES + 1)
     if not all(map(_has_outline_of_certificate, found)):
         raise Rejected("pkcs7_other_certificate", pkcs7.REASONS["pkcs7_other_certificate"], field="certificate")
+    if any(len(one) > MAX_BYTES for one in found):
+        raise _rejected("certificate_too_large")
     return found
 
 
 def _check_is_one_element(der: bytes) -> None:
-    if not _is_binary(der):
+    if not der or der[0] != asn1.SEQUENCE:
         raise _rejected("not_a_certificate")
     try:
         end = asn1.element(der).end

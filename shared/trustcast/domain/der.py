@@ -7,7 +7,7 @@ the exact bytes of the public key) and for recognising what must not be looked a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 INTEGER = 0x02
 BIT_STRING = 0x03
@@ -26,8 +26,7 @@ class IndefiniteLengthError(ValueError):
     """A length that only the end of the content tells (X.690, 8.1.3.6): BER, which DER forbids."""
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One element of a larger byte string, as offsets into it: `start` at the tag, content from `body` to `end`."""
 
     tag: int

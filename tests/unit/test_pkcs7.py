@@ -1,0 +1,250 @@
+"""Of PKCS #7 the certificates are taken, and nothing else is let in with them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cryptography_vectors
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
+from tests.certificates import authority, issued
+from tests.tools import missing
+from trustcast.domain import certificate_file
+from trustcast.domain import pkcs7 as reader
+from trustcast.domain.errors import Rejected
+
+ROOT = authority("Root")
+BETWEEN = issued(ROOT, "between", ca=True)
+LEAF = issued(BETWEEN)
+CHAIN = [ROOT.der, BETWEEN.der, LEAF.der]
+
+DATA = bytes.fromhex("06092a864886f70d010701")
+SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
+SEQUENCE, SET, CONTEXT_0, CONTEXT_1 = 0x30, 0x31, 0xA0, 0xA1
+VECTORS = Path(str(cryptography_vectors.__file__)).parent / "pkcs7"
+
+
+def _made(tag: int, *content: bytes) -> bytes:
+    body = b"".join(content)
+    return bytes([tag, 0x83]) + len(body).to_bytes(3) + body
+
+
+def _pkcs7(
+    *certificates: bytes,
+    kind: bytes = SIGNED_DATA,
+    version: bytes = b"\x02\x01\x01",
+    digests: bytes = b"",
+    content: bytes = DATA,
+    behind: bytes = b"",
+    signers: bytes = b"",
+) -> bytes:
+    signed = [version, _made(SET, digests), _made(SEQUENCE, content), _made(CONTEXT_0, *certificates), behind]
+    return _made(SEQUENCE, kind, _made(CONTEXT_0, _made(SEQUENCE, *signed, _made(SET, signers))))
+
+
+def _code(data: bytes) -> str:
+    with pytest.raises(Rejected) as refused:
+        certificate_file.read(data)
+    assert refused.value.field == "certificate"
+    return refused.value.code
+
+
+def _openssl(folder: Path, *arguments: str) -> bytes:
+    path = shutil.which("openssl") or missing("openssl is not on PATH")
+    return subprocess.run([path, *arguments], cwd=folder, capture_output=True, check=True).stdout
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """With a chain in a file, and the CA's revocation list."""
+    (tmp_path / "chain.pem").write_bytes(ROOT.pem + BETWEEN.pem + LEAF.pem)
+    (tmp_path / "leaf.pem").write_bytes(LEAF.pem)
+    (tmp_path / "key.pem").write_bytes(LEAF.key_pem)
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(BETWEEN.certificate.subject)
+    revoked = builder.last_update(day).next_update(day).sign(BETWEEN.key, hashes.SHA256())
+    (tmp_path / "list.pem").write_bytes(revoked.public_bytes(Encoding.PEM))
+    return tmp_path
+
+
+@pytest.mark.parametrize("form", ["PEM", "DER"])
+def test_what_openssl_writes_is_read(folder: Path, form: str) -> None:
+    written = _openssl(folder, "crl2pkcs7", "-nocrl", "-certfile", "chain.pem", "-outform", form)
+
+    assert certificate_file.read(written) == certificate_file.Chosen(LEAF.der, (BETWEEN.der, ROOT.der))
+
+
+def test_revocation_lists_are_left_aside(folder: Path) -> None:
+    written = _openssl(folder, "crl2pkcs7", "-in", "list.pem", "-certfile", "chain.pem", "-outform", "DER")
+
+    assert reader.certificates(written, at_most=20) == CHAIN
+
+
+def test_revocation_list_alone_is_refused(folder: Path) -> None:
+    assert _code(_openssl(folder, "crl2pkcs7", "-in", "list.pem")) == "pkcs7_without_certificates"
+
+
+def test_no_certificates_at_all_are_refused(folder: Path) -> None:
+    assert _code(_openssl(folder, "crl2pkcs7", "-nocrl")) == "pkcs7_without_certificates"
+
+
+def test_signed_message_is_refused_although_it_has_a_certificate(folder: Path) -> None:
+    sign = ("smime", "-sign", "-in", "leaf.pem", "-signer", "leaf.pem", "-inkey", "key.pem")
+
+    assert _code(_openssl(folder, *sign, "-outform", "DER", "-nodetach")) == "pkcs7_signed"
+    assert _code(_openssl(folder, *sign, "-outform", "PEM")) == "pkcs7_signed"
+
+
+def test_what_is_written_again_in_der_is_read(folder: Path) -> None:
+    (folder / "from_macos.p7b").write_bytes((VECTORS / "amazon-roots.p7b").read_bytes())
+    written = _openssl(folder, "pkcs7", "-inform", "DER", "-in", "from_macos.p7b", "-outform", "DER")
+
+    assert _code((folder / "from_macos.p7b").read_bytes()) == "indefinite_length"
+    assert len(reader.certificates(written, at_most=20)) == 2
+
+
+@pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
+def test_what_cryptography_writes_is_read(encoding: Encoding) -> None:
+    written = pkcs7.serialize_certificates([LEAF.certificate, ROOT.certificate, BETWEEN.certificate], encoding)
+
+    assert certificate_file.read(written).certificate == LEAF.der
+
+
+def test_label_of_a_certificate_does_not_hide_it() -> None:
+    written = pkcs7.serialize_certificates([LEAF.certificate, BETWEEN.certificate], Encoding.PEM)
+
+    assert certificate_file.read(written.replace(b"PKCS7", b"CERTIFICATE")).certificate == LEAF.der
+    assert certificate_file.read(written.replace(b"PKCS7", b"CMS")).certificate == LEAF.der
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [
+        ("amazon-roots.der", "chain_unrelated"),
+        ("amazon-roots.p7b", "indefinite_length"),
+        ("ascii-san.pem", None),
+        ("authenticode.der", "pkcs7_signed"),
+        ("enveloped-no-content.der", "pkcs7_without_certificates"),
+        ("enveloped-rsa-oaep.pem", "pkcs7_without_certificates"),
+        ("enveloped-triple-des.pem", "pkcs7_without_certificates"),
+        ("enveloped.pem", "pkcs7_without_certificates"),
+        ("isrg.pem", None),
+        ("non-ascii-san.pem", None),
+    ],
+)
+def test_each_vector_of_cryptography_has_its_verdict(name: str, verdict: str | None) -> None:
+    data = (VECTORS / name).read_bytes()
+
+    if verdict is None:
+        assert certificate_file.read(data).chain == ()
+    else:
+        assert _code(data) == verdict
+
+
+def test_every_vector_has_been_looked_at() -> None:
+    assert len(list(VECTORS.iterdir())) == 10
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(_pkcs7(*CHAIN), id="plain"),
+        pytest.param(_pkcs7(*CHAIN, version=b"\x02\x01\x03"), id="version 3"),
+        pytest.param(_pkcs7(*CHAIN, digests=b"\x30\x00" * 3), id="digests of nothing"),
+        pytest.param(_pkcs7(*CHAIN, content=DATA + _made(CONTEXT_0, b"\x04\x00")), id="content of no bytes"),
+        pytest.param(_pkcs7(*CHAIN, behind=_made(CONTEXT_1, b"whatever")), id="revocation lists"),
+    ],
+)
+def test_certificates_come_in_their_order(data: bytes) -> None:
+    assert reader.is_pkcs7(data)
+    assert reader.certificates(data, at_most=20) == CHAIN
+
+
+def test_no_more_certificates_are_taken_out_than_asked_for() -> None:
+    assert reader.certificates(_pkcs7(*CHAIN), at_most=2) == CHAIN[:2]
+    assert _code(_pkcs7(*[authority(str(number)).der for number in range(21)])) == "too_many_certificates"
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        pytest.param(_pkcs7(*CHAIN, kind=DATA), "pkcs7_without_certificates", id="data"),
+        pytest.param(_pkcs7(*CHAIN, kind=DATA[:-1] + b"\x06"), "pkcs7_without_certificates", id="encrypted data"),
+        pytest.param(_pkcs7(), "pkcs7_without_certificates", id="no certificate"),
+        pytest.param(_made(SEQUENCE, SIGNED_DATA, b"\0" * 130), "pkcs7_broken", id="zeros"),
+        pytest.param(_made(SEQUENCE, SIGNED_DATA), "pkcs7_without_certificates", id="nothing signed"),
+        pytest.param(_pkcs7(*CHAIN, signers=b"\x30\x00"), "pkcs7_signed", id="a signer"),
+        pytest.param(_pkcs7(*CHAIN, content=DATA + _made(CONTEXT_0, b"\x04\x01a")), "pkcs7_signed", id="content"),
+        pytest.param(_pkcs7(*CHAIN, content=SIGNED_DATA), "pkcs7_signed", id="content of another kind"),
+        pytest.param(_pkcs7(_pkcs7(*CHAIN)), "pkcs7_other_certificate", id="PKCS #7 in PKCS #7"),
+        pytest.param(_pkcs7(*CHAIN, content=SIGNED_DATA + _made(CONTEXT_0, _pkcs7(*CHAIN))), "pkcs7_signed",
+                     id="PKCS #7 as the content"),
+        pytest.param(_pkcs7(LEAF.der, _made(0xA1, b"\x02\x01\x01")), "pkcs7_other_certificate",
+                     id="attribute certificate"),
+        pytest.param(_pkcs7(LEAF.der, b"\x04\x01a"), "pkcs7_other_certificate", id="octets"),
+        pytest.param(_pkcs7(LEAF.der, b"\x30\x00"), "pkcs7_other_certificate", id="empty sequence"),
+        pytest.param(_pkcs7(LEAF.der[:-1]), "pkcs7_broken", id="cut off inside"),
+        pytest.param(_pkcs7(LEAF.der + b"\0"), "pkcs7_broken", id="a byte more inside"),
+        pytest.param(_pkcs7(*CHAIN)[:-1], "certificate_truncated", id="cut off"),
+        pytest.param(_pkcs7(*CHAIN) + b"\0", "trailing_bytes", id="a byte more"),
+        pytest.param(_pkcs7(*CHAIN) + LEAF.der, "several_certificates", id="a certificate behind it"),
+        pytest.param(_pkcs7(*CHAIN, version=b"\x04\x01\x01"), "pkcs7_broken", id="no version"),
+        pytest.param(_pkcs7(*CHAIN, version=b""), "pkcs7_broken", id="version missing"),
+        pytest.param(_pkcs7(*CHAIN, behind=_made(CONTEXT_0, LEAF.der)), "pkcs7_broken", id="certificates twice"),
+        pytest.param(_pkcs7(*CHAIN, behind=_made(CONTEXT_1) * 2), "pkcs7_broken", id="revocation lists twice"),
+        pytest.param(_pkcs7(*CHAIN, behind=_made(CONTEXT_1) * 3), "pkcs7_broken", id="too many fields"),
+        pytest.param(_pkcs7(*CHAIN, content=DATA + b"\x04\x00"), "pkcs7_broken", id="content that is not wrapped"),
+        pytest.param(_pkcs7(*CHAIN, content=b""), "pkcs7_broken", id="no kind of content"),
+        pytest.param(_made(SEQUENCE, SIGNED_DATA, _made(CONTEXT_0, b"\x30\x80", LEAF.der, b"\0\0")), "pkcs7_broken",
+                     id="indefinite length inside"),
+        pytest.param(b"\x30\x80" + SIGNED_DATA + b"\xa0\x80" + bytes(80), "indefinite_length",
+                     id="indefinite length outside"),
+    ],
+)  # fmt: skip
+def test_anything_else_is_refused_with_its_reason(data: bytes, code: str) -> None:
+    assert _code(data) == code
+
+
+def test_other_structures_are_no_pkcs7() -> None:
+    assert not reader.is_pkcs7(LEAF.der)
+    assert not reader.is_pkcs7(_made(SEQUENCE, bytes.fromhex("06032a0304")))
+    assert not reader.is_pkcs7(b"\x30\x80" + SIGNED_DATA)
+    assert not reader.is_pkcs7(b"\x30")
+
+
+def test_each_code_has_one_sentence_that_says_what_to_do() -> None:
+    assert len(set(reader.REASONS.values())) == len(reader.REASONS)
+    assert all("upload" in detail for detail in reader.REASONS.values())
+
+
+def _nested(layers: int) -> bytes:
+    data = LEAF.der
+    for _ in range(layers):
+        data = _pkcs7(data)
+    return data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(_nested(2000), id="nesting"),
+        pytest.param(_pkcs7(b"\x30\x00" * 120_000), id="empty certificates"),
+        pytest.param(_pkcs7(LEAF.der, digests=b"\x05\x00" * 120_000, signers=b"\0"), id="digests"),
+        pytest.param(_pkcs7(LEAF.der, behind=b"\x05\x00" * 120_000), id="fields"),
+        pytest.param(_pkcs7(LEAF.der, content=b"\x05\x00" * 120_000), id="contents"),
+        pytest.param(_pkcs7(LEAF.der, signers=b"\x30\x00" * 120_000), id="signers"),
+    ],
+)
+def test_reading_takes_time_in_proportion_to_the_size(data: bytes) -> None:
+    begun = time.process_time()
+
+    _code(data)
+
+    assert time.process_time() - begun < 0.5  # 0.01 where nothing disturbs
