@@ -25,6 +25,8 @@ from trustcast.domain.truststore import Truststore
 from trustcast.storage import tables
 from trustcast.storage.session import Database
 from trustcast_api.app import create_app
+from trustcast_api.body_limit import BodyLimit
+from trustcast_api.bounded_head import BoundedHead
 from trustcast_api.server_options import OPTIONS
 from trustcast_api.settings import Settings
 
@@ -108,12 +110,24 @@ def add_environment(database_url: str, name: str) -> None:
 
 @contextmanager
 def served(
-    folder: Path, database_url: str, redis_url: str, more: Mapping[str, str] | None = None
+    folder: Path,
+    database_url: str,
+    redis_url: str,
+    more: Mapping[str, str] | None = None,
+    *,
+    patience: Mapping[str, float] | None = None,
+    http: type[BoundedHead] = BoundedHead,
 ) -> Iterator[ServedApi]:
-    """Serve the api from a thread of this process; its database needs the environment `other`; `more` are settings."""
+    """Serve the api from a thread of this process; its database needs the environment `other`; `more` are settings.
+
+    `patience` is what `BodyLimit` takes for slow bodies, `http` what waits for slow heads.
+    """
     app = create_app(settings.load(Settings, environ(folder, database_url, redis_url) | dict(more or {})))
+    for middleware in app.user_middleware:
+        if middleware.cls is BodyLimit:  # type: ignore[comparison-overlap]  # a class is a factory
+            middleware.kwargs.update(patience or {})
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(app, timeout_graceful_shutdown=1, **OPTIONS)
+        config = uvicorn.Config(app, timeout_graceful_shutdown=1, **OPTIONS | {"http": http})
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -26,7 +27,7 @@ SOME_SHA256 = hashlib.sha256(b"some").hexdigest()
 MADE = self_signed("web.example")
 
 
-def line(number: int, name: str = "", **more: object) -> Line:
+def line(number: int, name: str = "", **more: Any) -> Line:
     alias = name or f"web-{number}"
     host = f"{alias.lower()}.example"
     request = Request(kind=Kind.ADD, alias=alias, endpoint=f"https://{host}:443", certificate=self_signed(host).der)
