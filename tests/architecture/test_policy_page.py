@@ -20,10 +20,13 @@ from trustcast_api import (
     accept_bulk,
     accept_request,
     body_limit,
+    cancel_operation,
     complete_request,
+    etags,
     read_keystore,
     read_upload,
 )
+from trustcast_api.routes import form
 from trustcast_worker import apply_changes, decide, sweep
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
@@ -35,8 +38,11 @@ DECIDING: list[ModuleType] = [
     accept_request,
     apply_changes,
     body_limit,
+    cancel_operation,
     complete_request,
     decide,
+    etags,
+    form,
     read_keystore,
     read_upload,
     sweep,
