@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -47,12 +48,14 @@ def create_app(settings: Settings) -> FastAPI:
         now=lambda: datetime.now(UTC),
         accepted=drainer.wake,
     )
+    reader = ThreadPoolExecutor(1, "reading")
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         drainer.start()
         yield
         await together.stop()
+        reader.shutdown()
         drainer.stop()
         refusals.stop()
         sender.close()
@@ -61,7 +64,8 @@ def create_app(settings: Settings) -> FastAPI:
     app = application(lifespan)
     if settings.trusted_proxies:
         app.add_middleware(BehindProxies, trusted=settings.trusted_proxies)
-    app.state.context = Context(database, sender, drainer, known, settings, refusals, Endings(database), together)
+    endings = Endings(database)
+    app.state.context = Context(database, sender, drainer, known, settings, refusals, endings, together, reader)
     return app
 
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from fastapi import Request
 
 from trustcast.domain.policy import Policy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
     from trustcast.broker import Broker
     from trustcast.storage.session import Database
     from trustcast_api.commit_together import CommitTogether
     from trustcast_api.drainer import Drainer
     from trustcast_api.endings import Endings
+    from trustcast_api.read_upload import Upload
     from trustcast_api.refusals import Refusals
     from trustcast_api.settings import Settings
     from trustcast_api.tokens import Tokens
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +40,19 @@ class Context:
     refusals: Refusals
     endings: Endings
     together: CommitTogether
+    reader: Executor
 
     @property
     def policy(self) -> Policy:
         """The rules for what comes in, where a tenant has none of its own; the worker decides by the same setting."""
         return Policy(certificates_per_endpoint=self.settings.per_endpoint)
+
+    async def read(self, reading: Callable[[Upload], T], upload: Upload) -> T:
+        """Return what `reading` makes of an upload; it takes milliseconds at most, whatever was sent.
+
+        All are read in one thread: Python lets one run at a time, and many that take turns cost more than they bring.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self.reader, reading, upload)
 
     def now(self) -> datetime:
         """Return the time."""

@@ -35,7 +35,7 @@ async def add(here: Context, request: Request, *, who: Principal, key: str | Non
         headers = {"Location": f"{request.url.path}?{urlencode({'alias': operation.alias})}"}
         return _metadata(operation, sent.endpoint, HTTPStatus.CREATED, headers)
 
-    return await _answer(here, request, await run_in_threadpool(read_upload, sent), added, who, key)
+    return await _answer(here, request, await here.read(read_upload, sent), added, who, key)
 
 
 async def replace(here: Context, alias: str, request: Request, *, who: Principal, key: str | None) -> Response:

@@ -102,7 +102,7 @@ async def upload(
             return await answer_with_verdicts(here, lines, who=who)
         batch = await run_in_threadpool(accept_keystore, here, lines, who=who, idempotency_key=idempotency_key)
         return await answer_with_batch(here, batch, who=who)
-    wanted = await run_in_threadpool(read_upload, sent)
+    wanted = await here.read(read_upload, sent)
     if dry_run:
         return await answer_with_verdict(here, wanted, who=who)
     return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
