@@ -7,6 +7,7 @@ function; whoever holds a `Certificate` can look at any of it without an excepti
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -17,10 +18,16 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
 from trustcast.domain import der as asn1
 from trustcast.domain.errors import Rejected
+
+# Filters belong to the process, so they stand here, where they are in force before anybody parses. What `cryptography`
+# will refuse one day, others refuse already. keytool, though, writes the country "Unknown" unless it is told another.
+warnings.filterwarnings("error", category=CryptographyDeprecationWarning, module=r"trustcast\.")
+warnings.filterwarnings("ignore", "Attribute's length must be", UserWarning, module=r"trustcast\.")
 
 _Value = TypeVar("_Value", bound=x509.ExtensionType)
 
