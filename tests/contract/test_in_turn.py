@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, update
 
 from tests.certificates import rsa_key, self_signed
 from tests.contract.test_apply_changes import fates
@@ -192,6 +192,17 @@ def test_many_that_wait_take_nobodys_place(pipeline: Pipeline) -> None:
     pipeline.run()
 
     assert pipeline.operation(theirs, 7).state is State.APPLIED
+
+
+def test_backlog_of_many_tenants_is_read(database: Database) -> None:
+    pipeline = Pipeline(database)
+    many(pipeline, State.VALIDATED, 120)
+    with database.writing() as transaction:
+        transaction.execute(update(operation).values(tenant_id=operation.c.sequence))
+        transaction.commit()
+
+    with database.reading() as transaction:
+        assert len(in_turn.validated(transaction, limit=200, at=pipeline.at)) == 120
 
 
 def test_backlog_is_read_through_the_index_of_states_and_once(database: Database) -> None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, exists, func, insert, select, union_all
+from sqlalchemy import bindparam, delete, exists, func, insert, select, union_all
 
 from trustcast.domain.errors import NotFound
 from trustcast.domain.register import Holding
@@ -92,15 +92,22 @@ def reused_keys(transaction: Connection, tenant_id: int, keys: Iterable[str]) ->
 
     The two of a rotation are one and its renewal, which may well have the same key: they alone do not count.
     """
-    of, found = certificate.c, set[str]()
-    holders = func.count(), func.min(of.alias_key), func.max(of.alias_key), func.max(of.rotates)
+    found = set[str]()
     for some in chunks(keys):
-        ours = of.tenant_id == tenant_id, of.key_sha256.in_(some)
-        rows = select(of.key_sha256, *holders).where(*ours).group_by(of.key_sha256).having(func.count() > 1)
-        for key, count, one, other, rotates in transaction.execute(rows):
+        rows = transaction.execute(_HOLDERS_OF_KEYS, {"tenant": tenant_id, "some": some})
+        for key, count, one, other, rotates in rows:
             if count > _BOTH_OF_A_ROTATION or rotates not in (one, other):
                 found.add(key)
     return found
+
+
+_OF = certificate.c
+_HOLDERS_OF_KEYS = (
+    select(_OF.key_sha256, func.count(), func.min(_OF.alias_key), func.max(_OF.alias_key), func.max(_OF.rotates))
+    .where(_OF.tenant_id == bindparam("tenant"), _OF.key_sha256.in_(bindparam("some", expanding=True)))
+    .group_by(_OF.key_sha256)
+    .having(func.count() > 1)
+)
 
 
 def authorities(transaction: Connection, tenant_id: int) -> list[bytes]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from sqlalchemy import ColumnElement, Connection, ScalarSelect
+    from sqlalchemy import BindParameter, ColumnElement, Connection, ScalarSelect
 
     from trustcast.domain.errors import TrustcastError
 
@@ -251,14 +251,21 @@ def waiting_since(transaction: Connection, state: State, *, at: datetime) -> dat
     return oldest
 
 
-def is_due(at: datetime) -> ColumnElement[bool]:
+def is_due(at: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     """Return the condition that an operation, once it is validated, may be applied at `at`."""
     return or_(operation.c.activate_at.is_(None), operation.c.activate_at <= at)
 
 
 def any_due(transaction: Connection, state: State, *, at: datetime) -> bool:
     """Tell whether some operation is in `state` that is not scheduled for later."""
-    return bool(transaction.execute(select(exists().where(operation.c.state == state, is_due(at)))).scalar_one())
+    return bool(transaction.execute(_ANY_DUE, {"wanted": state, "due": at}).scalar_one())
+
+
+_ANY_DUE = select(
+    exists().where(
+        operation.c.state == bindparam("wanted"), is_due(bindparam("due", type_=operation.c.activate_at.type))
+    )
+)
 
 
 def on_its_way(tenant_id: int) -> ColumnElement[bool]:
