@@ -19,9 +19,7 @@ from tests.integration.test_api_doors import assert_problem
 from tests.processes import until
 from tests.redis_server import RedisServer
 from tests.served_api import ServedApi, add_environment, served, token
-from trustcast.storage.operations import Kind
 from trustcast.storage.tables import operation, outbox
-from trustcast_api.accept_request import Request
 from trustcast_api.list_certificates import Status, status_of
 from trustcast_cli import free_port
 
@@ -218,17 +216,13 @@ def test_any_readable_key_will_do(fresh_api: ServedApi, key: str) -> None:
 
 
 def trust(api: ServedApi, *made: tuple[str, Made]) -> None:
-    """Put certificates there as they are, past policy: what was valid once may be expired now."""
+    """Have certificates trusted, each at the beginning of its time: what was valid once may be expired now."""
+    now = api.pipeline.at
     for alias, one in made:
-        identity = api.pipeline.accept(
-            Request(kind=Kind.ADD, alias=alias, endpoint=f"https://{alias}.example:443", certificate=one.der)
-        )
-        with api.database.writing() as transaction:
-            state = {"state": "validated", "validated_at": api.pipeline.at - timedelta(seconds=9)}
-            transaction.execute(operation.update().where(operation.c.id == identity).values(**state))
-            transaction.commit()
-    while api.pipeline.apply():
-        pass
+        api.pipeline.at = one.certificate.not_valid_before_utc + timedelta(seconds=1)
+        api.pipeline.add(alias, f"https://{alias.lower()}.example:443", one)
+        assert api.pipeline.run()
+    api.pipeline.at = now
 
 
 def lasting(begins: timedelta, ends: timedelta) -> Made:
@@ -379,7 +373,7 @@ def test_truststore_says_who_has_it(fresh_api: ServedApi) -> None:
     body = fresh_api.ask("GET", "/v1/environments/default/truststore").json()
 
     assert (body["generation"], body["entries_sha256"], body["converged"]) == (1, digest, True)
-    assert body["entries"] == [{"alias": "web", "fingerprint_sha256": made.fingerprint_sha256}]
+    assert body["entries"] == [{"alias": "web", "fingerprint_sha256": made.fingerprint_sha256, "warnings": []}]
     assert [(one["name"], one["generation"], one["phase"]) for one in body["gateways"]] == [
         ("g1", 1, "installed"),
         ("g2", 1, "installed"),

@@ -192,7 +192,7 @@ class VerdictBody(FactsBody):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_VERDICT]})
     verdict: Literal["accepted"] = "accepted"
-    activate_at: Time | None
+    activate_at: Time | None = None
 
     @classmethod
     def of(cls, one: Verdict, *, at: datetime) -> VerdictBody:
@@ -215,10 +215,10 @@ class RefusalBody(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_REFUSAL]})
     verdict: Literal["refused"] = "refused"
-    alias: str | None
+    alias: str | None = None
     code: str
     detail: str
-    field: str | None
+    field: str | None = None
 
     @classmethod
     def of(cls, alias: str | None, why: TrustcastError) -> RefusalBody:

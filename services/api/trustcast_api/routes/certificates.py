@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator
 from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain import alias as aliases
@@ -53,12 +53,26 @@ def _plain(value: object) -> object:
     return value
 
 
+def _shown(body: type[BaseModel]) -> dict[str, Any]:
+    """One of two bodies that an answer may have, as its example."""
+    (example,) = body.model_json_schema()["examples"]
+    return {"application/json": {"example": example}}
+
+
 Flag = Annotated[bool, Query(), BeforeValidator(_plain)]
 Force = Flag
 _NEW: dict[int | str, dict[str, Any]] = {
-    200: {"model": VerdictBody | VerdictsBody, "description": "With `dry_run=true`: what would come of it."},
+    200: {
+        "model": VerdictBody | VerdictsBody,
+        "description": "With `dry_run=true`: what would come of it; of a key store, what of each entry.",
+        "content": _shown(VerdictBody),
+    },
     201: ADDED[201],
-    202: {"model": OperationBody | BatchBody, "description": "Accepted; `Location` names the operation, or the batch."},
+    202: {
+        "model": OperationBody | BatchBody,
+        "description": "Accepted; `Location` names the operation, or the batch that a key store is.",
+        "content": _shown(OperationBody),
+    },
 }
 _FILES = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in MEDIA_TYPES.values()}
 
