@@ -15,7 +15,8 @@ from tests.databases import SqliteFiles
 from tests.integration.test_bulk import body, member
 from tests.redis_server import RedisServer
 from tests.served_api import ADMIN, ServedApi, add_environment, served
-from trustcast_api.bounded_head import BoundedHead
+from trustcast_api.body_limit import MAX_HELD_BYTES
+from trustcast_api.bounded_head import MAX_HEADS_BYTES, BoundedHead
 
 PATIENCE = 0.5
 SOON = 5.0
@@ -284,3 +285,31 @@ def test_others_are_served_while_many_are_slow(api: ServedApi) -> None:
         connection.close()
 
     assert (found, lasted < 1, ended) == (200, True, {408})
+
+
+def test_all_that_waits_for_its_end_keeps_no_more_memory_busy_than_is_meant_for_it(api: ServedApi) -> None:
+    slow = [connected(api) for _ in range(80)]
+    for connection in slow:
+        connection.sendall(head(CERTIFICATES, FORM, "Content-Length: 260000") + BEGINNING[FORM] + b"x" * 250_000)
+
+    ended = [statuses(everything(connection))[0] for connection in slow]
+    for connection in slow:
+        connection.close()
+
+    assert set(ended) == {408, 503}
+    assert ended.count(408) <= MAX_HELD_BYTES // 250_000
+    assert api.ask("GET", "/v1/certificates").status_code == 200
+
+
+def test_all_heads_keep_no_more_memory_busy_than_is_meant_for_them(api: ServedApi) -> None:
+    slow = [connected(api) for _ in range(20)]
+    for connection in slow:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nX: " + b"x" * 1_000_000)
+
+    ended = [statuses(everything(connection))[0] for connection in slow]
+    for connection in slow:
+        connection.close()
+
+    assert set(ended) == {408, 431}
+    assert ended.count(408) <= MAX_HEADS_BYTES // 1_000_000
+    assert api.ask("GET", "/healthz").status_code == 200

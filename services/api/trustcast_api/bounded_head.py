@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 2 * 1024 * 1024
+MAX_HEADS_BYTES = 8 * 1024 * 1024
 HEAD_SECONDS = 10.0
 LINGER_SECONDS = 2.0
 _REFUSAL = b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -21,6 +23,8 @@ class BoundedHead(HttpToolsProtocol):
     already, with nothing. Far above what any of our answers needs, so that what is merely too long is refused by
     whoever knows why.
 
+    All heads together whose ends have not come keep `MAX_HEADS_BYTES` of memory; whoever goes beyond that gets 431.
+
     A head has to be complete `head_seconds` after its first byte, and the first one after the connection was made:
     else 408. Where a request was answered before its body was over, the rest is read and dropped for
     `linger_seconds`, so that the answer gets there (RFC 9112, 9.6), and then the connection ends.
@@ -28,6 +32,9 @@ class BoundedHead(HttpToolsProtocol):
 
     head_seconds = HEAD_SECONDS
     linger_seconds = LINGER_SECONDS
+
+    kept: ClassVar[int] = 0  # bytes of heads, by all connections of this process
+    _kept = 0  # by this one
 
     _beside: int | None = None  # bytes so far; None outside of a request
     _in_head = False
@@ -46,6 +53,7 @@ class BoundedHead(HttpToolsProtocol):
         """The connection is gone."""
         self._stop_waiting()
         self._stop_lingering()
+        self._keep(0)
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -78,6 +86,8 @@ class BoundedHead(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """An answer is out: to the request whose body is still coming, or to one before it."""
         super().on_response_complete()
+        if self.cycle.response_complete:
+            self.cycle.body = bytearray()  # or what nobody read stays until the next request
         unread = self._beside is not None and not self._in_head and self.cycle.response_complete
         if unread and self._lingering is None and not self.transport.is_closing():
             self._lingering = self.loop.call_later(self.linger_seconds, self.transport.close)
@@ -92,12 +102,18 @@ class BoundedHead(HttpToolsProtocol):
         if self._waiting is None and (self._in_head or not self._parsed):
             self._wait_for_head()
         if self._beside is None:
+            self._keep(0)
             return
         self._beside += len(data) - self._body
-        if self._beside > MAX_HEAD_BYTES:
+        self._keep(self._beside if self._in_head else 0)
+        if self._beside > MAX_HEAD_BYTES or (self._in_head and BoundedHead.kept > MAX_HEADS_BYTES):
             if self._in_head:
                 self.transport.write(_TOO_LARGE)
             self.transport.close()
+
+    def _keep(self, number: int) -> None:
+        BoundedHead.kept += number - self._kept
+        self._kept = number
 
     def _wait_for_head(self) -> None:
         self._waiting = self.loop.call_later(self.head_seconds, self._too_slow)
