@@ -311,6 +311,35 @@ def test_blocks_come_in_their_order() -> None:
     assert pem.blocks(other.pem.rstrip() + MADE.pem) == [other.der, MADE.der]
 
 
+PIECES = [
+    LINES[0],
+    LINES[-1],
+    b"MIIB",
+    b"AA==",
+    b"AAA=",
+    b"A",
+    b"=",
+    b"\n",
+    b"\r\n",
+    b" ",
+    b"\t",
+    b":",
+    b"-----",
+    b"\0",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join) | st.binary(max_size=60))
+def test_each_byte_of_what_is_read_can_be_written_in_one_way(data: bytes) -> None:
+    try:
+        found = pem.blocks(data)
+    except Rejected:
+        return
+
+    text = data.translate(None, b" \t\r\n")
+    assert text == b"".join(_armoured("CERTIFICATE", one) for one in found).translate(None, b" \t\r\n") or not found
+
+
 def test_what_has_no_trace_of_pem_has_no_blocks() -> None:
     assert pem.blocks(b"certificate") == []
     assert pem.blocks(MADE.pem.decode().encode("utf-16-le")) == []

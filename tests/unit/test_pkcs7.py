@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.certificates import authority, issued
 from tests.tools import missing
@@ -180,6 +183,13 @@ def test_no_more_certificates_are_taken_out_than_asked_for() -> None:
         pytest.param(_pkcs7(), "pkcs7_without_certificates", id="no certificate"),
         pytest.param(_made(SEQUENCE, SIGNED_DATA, b"\0" * 130), "pkcs7_broken", id="zeros"),
         pytest.param(_made(SEQUENCE, SIGNED_DATA), "pkcs7_without_certificates", id="nothing signed"),
+        pytest.param(_made(SEQUENCE, SIGNED_DATA, *[_made(CONTEXT_0, _made(SEQUENCE, b"\x02\x01\x01"))] * 2),
+                     "pkcs7_broken", id="signed twice"),
+        pytest.param(_made(SEQUENCE, SIGNED_DATA, _made(CONTEXT_0, *[_made(SEQUENCE, b"\x02\x01\x01")] * 2)),
+                     "pkcs7_broken", id="two in one"),
+        pytest.param(_made(SEQUENCE, SIGNED_DATA, _made(CONTEXT_0) + bytes(130)), "pkcs7_broken", id="nothing in it"),
+        pytest.param(_pkcs7(*CHAIN, content=DATA + _made(CONTEXT_0, b"\x04\x00") * 2), "pkcs7_signed",
+                     id="two contents of no bytes"),
         pytest.param(_pkcs7(*CHAIN, signers=b"\x30\x00"), "pkcs7_signed", id="a signer"),
         pytest.param(_pkcs7(*CHAIN, content=DATA + _made(CONTEXT_0, b"\x04\x01a")), "pkcs7_signed", id="content"),
         pytest.param(_pkcs7(*CHAIN, content=SIGNED_DATA), "pkcs7_signed", id="content of another kind"),
@@ -222,6 +232,25 @@ def test_other_structures_are_no_pkcs7() -> None:
 def test_each_code_has_one_sentence_that_says_what_to_do() -> None:
     assert len(set(reader.REASONS.values())) == len(reader.REASONS)
     assert all("upload" in detail for detail in reader.REASONS.values())
+
+
+# What PKCS #7 is made of, in any order: hypothesis finds the shapes that nobody thought of.
+PIECES = [SIGNED_DATA, DATA, LEAF.der, b"\x02\x01\x01", b"\x04\x00", b"\x30\x80", b"\x05\x00", b""]
+SHAPES = st.recursive(
+    st.sampled_from(PIECES),
+    lambda inner: st.builds(
+        lambda tag, parts: _made(tag, *parts), st.sampled_from([SEQUENCE, SET, CONTEXT_0, CONTEXT_1]), st.lists(inner)
+    ),
+)
+
+
+@given(st.lists(SHAPES, max_size=3), st.lists(SHAPES, max_size=6), st.lists(SHAPES, max_size=4))
+def test_any_shape_is_read_or_refused(outer: list[bytes], inner: list[bytes], innermost: list[bytes]) -> None:
+    signed = _made(SEQUENCE, *inner, _made(SEQUENCE, DATA, *innermost), _made(CONTEXT_0, LEAF.der), _made(SET))
+
+    for data in (_made(SEQUENCE, SIGNED_DATA, *outer), _made(SEQUENCE, SIGNED_DATA, _made(CONTEXT_0, signed), *outer)):
+        with suppress(Rejected):
+            assert certificate_file.read(data) == certificate_file.Chosen(LEAF.der)
 
 
 def _nested(layers: int) -> bytes:

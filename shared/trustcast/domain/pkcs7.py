@@ -73,7 +73,8 @@ def _field_of_certificates(der: bytes) -> asn1.Element:
     kind, *content = _fields(der, asn1.element(der))
     if _value(der, kind) != _SIGNED_DATA or not content:
         raise _rejected("pkcs7_without_certificates")
-    version, digests, encapsulated, *optional, signers = _fields(der, _only_child(der, *content))
+    (signed,) = [_only_child(der, each) for each in content]
+    version, digests, encapsulated, *optional, signers = _fields(der, signed)
     if [version.tag, digests.tag, encapsulated.tag, signers.tag] != [asn1.INTEGER, asn1.SET, asn1.SEQUENCE, asn1.SET]:
         raise _rejected("pkcs7_broken")
     _refuse_message(der, encapsulated, signers)
@@ -89,8 +90,8 @@ def _field_of_certificates(der: bytes) -> asn1.Element:
 def _refuse_message(der: bytes, encapsulated: asn1.Element, signers: asn1.Element) -> None:
     """What macOS exports has a content, of no bytes."""
     kind, *content = _fields(der, encapsulated)
-    said = any(_value(der, _only_child(der, each)) for each in content)
-    if _value(der, kind) != _DATA or said or _value(der, signers):
+    said = [_value(der, _only_child(der, each)) for each in content]
+    if _value(der, kind) != _DATA or said not in ([], [b""]) or _value(der, signers):
         raise _rejected("pkcs7_signed")
 
 
