@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs7, pkcs12
 from sqlalchemy import func, select
 
-from tests.certificates import Made, authority, issued, rsa_key, self_signed
+from tests.certificates import Made, authority, ec_key, issued, rsa_key, self_signed
 from tests.integration.conftest import Maker
 from tests.integration.test_api_doors import assert_problem
 from tests.integration.test_certificate_life import SHOP, add_api, rotate, token_of
@@ -130,6 +130,29 @@ def test_verdict_of_pkcs7_names_what_would_be_kept(api: ServedApi) -> None:
 
 def x509_bundle(*made: Made) -> bytes:
     return pkcs7.serialize_certificates([one.certificate for one in made], Encoding.PEM)
+
+
+def test_key_of_another_certificate_is_warned_of(api: ServedApi) -> None:
+    key = ec_key()
+    api.upload("first", self_signed("first.example", key=key))
+    api.work()
+
+    dry, real = both(api, new(made=self_signed("new.example", key=key)))
+
+    told = [[one["code"] for one in answer.json()["warnings"]] for answer in (dry, real)]
+    assert told == [["key_reused"], ["key_reused"]]
+
+
+def test_certificate_for_later_is_judged_as_of_then(api: ServedApi) -> None:
+    later = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+
+    with storing_nothing(api):
+        dry = send(api, new(activate_at=later), dry=True)
+        too_late = send(api, new(made=self_signed("new.example", days=1), activate_at=later), dry=True)
+
+    assert dry.json()["activate_at"][:19] == later[:19]
+    assert [one["code"] for one in dry.json()["warnings"]] == ["activates_later"]
+    assert_problem(too_late, 400, "certificate_expired")
 
 
 def test_idempotency_key_says_nothing(api: ServedApi) -> None:

@@ -1,0 +1,104 @@
+"""The door: which endpoint an entry of a key store is for, and which moments are understood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
+from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate, serialize_java_truststore
+
+from tests.certificates import Made, self_signed
+from trustcast.domain.errors import RejectedMany
+from trustcast_api.accept_batch import Line
+from trustcast_api.read_upload import Upload, read_entries, read_upload
+
+PASSWORD = "a password"
+
+
+def line(made: Made, *, alias: str = "web", endpoint: str | None = None) -> Line:
+    """The only entry of a key store, as the door reads it."""
+    entry = PKCS12Certificate(made.certificate, alias.encode())
+    store = serialize_java_truststore([entry], BestAvailableEncryption(PASSWORD.encode()))
+    (found,) = read_entries(Upload(certificate=store, password=PASSWORD, endpoint=endpoint))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("sans", "common_name", "endpoint"),
+    [
+        (["web.example", "other.example"], "name.example", "https://web.example:443"),
+        (["*.web.example", "a.web.example"], "name.example", "https://a.web.example:443"),
+        (["WEB.example"], "name.example", "https://web.example:443"),
+        (["192.0.2.7"], "name.example", "https://192.0.2.7:443"),
+        (["2001:db8::7"], "name.example", "https://[2001:db8::7]:443"),
+        (["intranet"], "name.example", "https://intranet:443"),
+        ([], "name.example", "https://name.example:443"),
+    ],
+)
+def test_entry_is_for_the_first_host_that_it_names(sans: Sequence[str], common_name: str, endpoint: str) -> None:
+    found = line(self_signed(None, sans=sans, common_name=common_name))
+
+    assert found.problem is None
+    assert found.request is not None
+    assert (found.request.alias, found.request.endpoint) == ("web", endpoint)
+
+
+@pytest.mark.parametrize(
+    ("sans", "common_name"),
+    [([], "Backend"), (["*.web.example"], "name.example"), ([], "web.example/path"), ([], "web.example:8443")],
+)
+def test_entry_that_names_no_host_has_no_endpoint(sans: Sequence[str], common_name: str) -> None:
+    found = line(self_signed(None, sans=sans, common_name=common_name))
+
+    assert found.problem is not None
+    assert (found.request, found.problem.code, found.problem.field) == (None, "endpoint_missing", "endpoint")
+
+
+def test_endpoint_of_the_upload_is_that_of_every_entry() -> None:
+    found = line(self_signed("web.example"), endpoint="https://api.example:8443/path")
+
+    assert found.request is not None
+    assert found.request.endpoint == "https://api.example:8443"
+
+
+def test_alias_that_is_none_is_not_shown() -> None:
+    found = line(self_signed("web.example"), alias="a b")
+
+    assert found.problem is not None
+    assert (found.alias, found.problem.code) == (None, "alias_invalid")
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2027-01-31T06:00:00Z", datetime(2027, 1, 31, 6, tzinfo=UTC)),
+        ("2027-01-31t06:00:00z", datetime(2027, 1, 31, 6, tzinfo=UTC)),
+        ("2027-01-31T06:00:00.25+05:30", datetime(2027, 1, 31, 0, 30, 0, 250_000, tzinfo=UTC)),
+        ("2027-01-31T06:00:00.123456789-02:00", datetime(2027, 1, 31, 8, 0, 0, 123_456, tzinfo=UTC)),
+    ],
+)
+def test_moment_is_kept_in_utc(text: str, moment: datetime) -> None:
+    sent = Upload("web", "https://web.example", self_signed("web.example").pem, activate_at=text)
+
+    assert read_upload(sent).activate_at == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2027-01-31T06:00:00",
+        "2027-02-30T06:00:00Z",
+        "2027-01-31 06:00:00Z",
+        "0001-01-01T00:00:00+01:00",
+        "٢٠٢٧-01-31T06:00:00Z",
+    ],
+)
+def test_anything_else_is_no_moment(text: str) -> None:
+    sent = Upload("web", "https://web.example", self_signed("web.example").pem, activate_at=text)
+
+    with pytest.raises(RejectedMany) as refused:
+        read_upload(sent)
+
+    assert [(one.code, one.field) for one in refused.value.errors] == [("field_invalid", "activate_at")]
