@@ -13,6 +13,7 @@ from typing import Any
 
 from trustcast.domain import alias as aliases
 from trustcast.domain import certificate_file, pem, private_key
+from trustcast.domain.certificate_file import Chosen
 from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.errors import FieldErrors, Rejected, RejectedMany
 from trustcast.storage.operations import Kind
@@ -153,7 +154,7 @@ def _request(members: dict[str, Any]) -> Request:
         pem.refuse_private_key(_bytes(members["endpoint"]), "endpoint")
         endpoint = str(Endpoint.parse(members["endpoint"]))
     with errors.of("certificate"):
-        chosen = certificate_file.read(_file(members["certificate"]))
+        chosen = _certificate(_file(members["certificate"]))
     errors.raise_if_any()
     return Request(
         kind=Kind.ADD,
@@ -163,6 +164,18 @@ def _request(members: dict[str, Any]) -> Request:
         chain=chosen.chain,
         ca=members.get("ca", False),
     )
+
+
+def _certificate(data: bytes) -> Chosen:
+    """One certificate in DER is not read further: the worker does, in parallel, and a third of the time here goes."""
+    if not data.startswith(b"0"):  # the tag of a SEQUENCE
+        return certificate_file.read(data)
+    pem.refuse_private_key(data, "certificate")
+    try:
+        certificate_file.check_outline(data)
+    except Rejected:
+        return certificate_file.read(data)
+    return Chosen(data)
 
 
 def _file(text: str) -> bytes:
