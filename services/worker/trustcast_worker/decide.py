@@ -6,12 +6,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from trustcast.domain.certificate import REASONS, Certificate
+from trustcast.domain.certificate import REASONS
 from trustcast.domain.errors import Conflict, Rejected
 from trustcast.storage import blobs, certificates, registers, tenants, uses
 from trustcast.storage.certificates import TrustedCertificate
 from trustcast.storage.judge import judge
 from trustcast.storage.operations import Kind, Operation
+from trustcast_worker.parsed import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from trustcast.domain.certificate import Certificate
     from trustcast.domain.policy import Policy
     from trustcast.domain.register import Holding
     from trustcast.storage.uses import Use
@@ -104,10 +106,10 @@ class _Brought:
 
 
 def _read(der: bytes, sha256: str) -> Certificate:
-    parsed = Certificate.parse(der)
-    if parsed.fingerprint_sha256 != sha256:
+    found = parsed(der)
+    if found.fingerprint_sha256 != sha256:
         raise Rejected("certificate_unreadable", REASONS["certificate_unreadable"], field="certificate")
-    return parsed
+    return found
 
 
 def _names(transaction: Connection, waiting: Sequence[Operation]) -> dict[int, dict[str, set[str]]]:
@@ -202,17 +204,17 @@ def _in_use(ending: Sequence[Use]) -> str:
     )
 
 
-def _trusted(held: Holding, put_by: Operation, parsed: Certificate) -> TrustedCertificate:
+def _trusted(held: Holding, put_by: Operation, brought: Certificate) -> TrustedCertificate:
     return TrustedCertificate(
         tenant_id=held.tenant_id,
         alias=held.alias,
         endpoint=held.endpoint,
-        certificate=parsed.der,
-        fingerprint_sha256=parsed.fingerprint_sha256,
-        not_before=parsed.not_before,
-        not_after=parsed.not_after,
+        certificate=brought.der,
+        fingerprint_sha256=brought.fingerprint_sha256,
+        not_before=brought.not_before,
+        not_after=brought.not_after,
         operation=put_by.id,
         rotates=held.rotates,
-        server_names=parsed.server_names,
-        key_sha256=parsed.key.fingerprint_sha256,
+        server_names=brought.server_names,
+        key_sha256=brought.key.fingerprint_sha256,
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from trustcast.domain.certificate import Certificate
 from trustcast.domain.errors import Rejected
 from trustcast.domain.messages import OperationValidated
 from trustcast.storage import audit, blobs, operations, outbox, tenants
 from trustcast.storage.judge import judge
 from trustcast.storage.operations import Kind, Operation, State, Verdict
+from trustcast_worker.parsed import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ def _verdict(operation: Operation, certificates: dict[str, bytes], policy: Polic
     if operation.kind is Kind.DELETE:
         return Verdict(operation)
     try:
-        warnings = judge(operation, Certificate.parse(certificates[operation.certificate or ""]), policy, at=at)
+        warnings = judge(operation, parsed(certificates[operation.certificate or ""]), policy, at=at)
     except Rejected as refusal:
         return Verdict(operation, problem=operations.problem(refusal))
     return Verdict(operation, warnings=[{"code": one.code, "detail": one.detail} for one in warnings])
