@@ -173,7 +173,8 @@ def test_list_and_truststore_agree_on_who_has_it(database: Database) -> None:
             one = environments.standing(transaction, "default")
             told = gateways.in_environment(transaction, "default")
             content = truststores.content(transaction, "default").entries
-            body = TruststoreBody.of(truststores.status(transaction, "default"), content, told)
+            status = truststores.status(transaction, "default")
+            body = TruststoreBody.of(status, content, told, {}, at=pipeline.at)
         assert one.in_sync == sum(each.in_sync for each in body.gateways)
         assert EnvironmentBody.of(one, for_=ADMIN).converged is body.converged
         return one.in_sync, one.gateways

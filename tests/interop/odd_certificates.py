@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, ObjectIdentifier
 
 from tests.certificates import authority, issued, rsa_key, self_signed
-from trustcast.domain import der as asn1
 from trustcast.domain import certificate_file
+from trustcast.domain import der as asn1
 from trustcast.domain.errors import Rejected
 
 HOST = "backend.example"
