@@ -344,6 +344,29 @@ def test_who_may_not_ask_for_it_may_not_call_it_off(pipeline: Pipeline, bounds: 
     assert fates(pipeline, [scheduled]) == ["received"]
 
 
+def test_what_is_scheduled_is_not_there_yet_for_who_asks_for_it_now(pipeline: Pipeline) -> None:
+    pipeline.add("web", activate_at=soon(pipeline))
+    pipeline.run()
+
+    with pytest.raises(NotFound):
+        pipeline.replace("web")
+    with pytest.raises(NotFound):
+        pipeline.delete("web")
+
+
+def test_what_is_scheduled_is_there_for_who_comes_after_it(pipeline: Pipeline) -> None:
+    pipeline.add("web", activate_at=soon(pipeline))
+    new = self_signed("web.example")
+    later = Request(kind=Kind.REPLACE, alias="web", certificate=new.der, activate_at=soon(pipeline, minutes=10))
+
+    replaced = pipeline.accept(later)
+    pipeline.run()
+    wait_for_it(pipeline)
+
+    assert fates(pipeline, [replaced]) == ["applied"]
+    assert pipeline.entries() == {"web": new.fingerprint_sha256}
+
+
 def test_called_off_or_applied_but_never_both(pipeline: Pipeline) -> None:
     """One clock is a moment behind the other, so that each of the two finds it its turn."""
     ids = [pipeline.add(f"web-{number}", activate_at=soon(pipeline)) for number in range(8)]

@@ -494,7 +494,8 @@ def test_end_of_a_rotation_is_on_its_way_for_both_its_aliases(database: Database
 
     with database.reading() as transaction:
         found = [
-            [one.id for one in operations.pending(transaction, ADMIN.tenant_id, key)] for key in ("web", "web.next")
+            [one.id for one in operations.pending(transaction, ADMIN.tenant_id, key, due=pipeline.at)]
+            for key in ("web", "web.next")
         ]
     assert found == [[identity], [identity]]
 

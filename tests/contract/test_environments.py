@@ -10,10 +10,9 @@ import pytest
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
-from tests.certificates import self_signed
 from tests.pipeline import ADMIN, Pipeline
 from tests.published import api, environment, register
-from trustcast.domain.errors import NotFound, Rejected
+from trustcast.domain.errors import NotFound
 from trustcast.domain.truststore import Truststore
 from trustcast.storage import environments, gateways, routing, truststores
 from trustcast.storage.environments import Environment
@@ -145,13 +144,6 @@ def test_of_many_that_make_it_at_once_one_does(database: Database) -> None:
 
 def test_same_key_gets_the_same_answer(database: Database) -> None:
     assert [environment(database, "live", "production", key="once").status for _ in range(2)] == [201, 201]
-
-
-def test_private_key_is_no_description(database: Database) -> None:
-    with pytest.raises(Rejected) as refused:
-        environment(database, "live", "production", self_signed().key_pem.decode())
-
-    assert refused.value.code == "private_key"
 
 
 def test_unknown_environment_is_not_found(database: Database) -> None:

@@ -190,6 +190,7 @@ class _Group:
             tenant_id=asked.who.tenant_id,
             unregistered=self._unregistered,
             callers=self._callers,
+            at=self._at,
         )
         operation = _operation(request, asked.who, self._at)
         self._accepted[operation.id] = operation

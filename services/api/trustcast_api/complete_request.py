@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from trustcast.domain import alias as aliases
@@ -50,46 +51,62 @@ def callers(transaction: Connection, requests: Iterable[tuple[int, Request]]) ->
 
 
 def complete(
-    transaction: Connection, request: Request, *, tenant_id: int, unregistered: Unregistered, callers: Callers
+    transaction: Connection,
+    request: Request,
+    *,
+    tenant_id: int,
+    unregistered: Unregistered,
+    callers: Callers,
+    at: datetime,
 ) -> Request:
     """Return the request with the endpoint and certificate that it takes over from what is trusted.
 
-    Raises `NotFound` for what is neither trusted nor on its way, `PreconditionFailed`, and `Conflict` with the codes
-    `certificate_in_use`, `rotation_not_converged`, `endpoint_type_unsupported` and `endpoint_not_registered`.
+    What is scheduled for later than this request is not on its way to it. Raises `NotFound` for what is neither trusted
+    nor on its way, `PreconditionFailed`, and `Conflict` with the codes `certificate_in_use`, `rotation_not_converged`,
+    `endpoint_type_unsupported` and `endpoint_not_registered`.
     """
+    door = _Door(transaction, tenant_id, max(at, request.activate_at or at))
     match request.kind, request.rotation:
         case Kind.ADD, None:
             _check_endpoint(callers.get((tenant_id, request.endpoint or ""), ()), unregistered)
             return request
         case Kind.ADD, str(base):
-            old = _Known(transaction, tenant_id, base)
-            alias, endpoint = old.alias_and_endpoint()
+            alias, endpoint = _Known(door, base).alias_and_endpoint()
             return replace(request, alias=aliases.following(alias), endpoint=endpoint)
         case Kind.REPLACE, None:
-            known = _Known(transaction, tenant_id, request.alias.lower())
+            known = _Known(door, request.alias.lower())
             known.check_match(request.if_match)
             alias, endpoint = known.alias_and_endpoint()
-            _check_not_needed(transaction, request, tenant_id)
+            _check_not_needed(door, request)
             return replace(request, alias=alias, endpoint=endpoint)
         case Kind.REPLACE, _:
-            request = _with_next(transaction, request, tenant_id)
-            _check_not_needed(transaction, request, tenant_id)
+            request = _with_next(door, request)
+            _check_not_needed(door, request)
             return request
         case _, None:
-            _check_delete(transaction, request, tenant_id)
+            _check_delete(door, request)
             return request
         case _:
-            _check_rotation(transaction, request, tenant_id)
+            _check_rotation(door, request)
             return request
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """Whose request it is, and when it is to be applied at the earliest."""
+
+    transaction: Connection
+    tenant_id: int
+    due: datetime
 
 
 class _Known:
     """What is known of an alias: what is on its way to change it, and what is trusted."""
 
-    def __init__(self, transaction: Connection, tenant_id: int, alias_key: str) -> None:
-        self._transaction, self._of = transaction, (tenant_id, alias_key)
+    def __init__(self, door: _Door, alias_key: str) -> None:
+        self._transaction, self._of = door.transaction, (door.tenant_id, alias_key)
         # Looked at before what is trusted: what is applied between the two looks is seen as trusted, and not missed.
-        self.pending = operations.pending(transaction, tenant_id, alias_key)
+        self.pending = operations.pending(self._transaction, *self._of, due=door.due)
         self.coming = [one for one in self.pending if one.kind in _BRINGING and one.alias_key == alias_key]
 
     def trusted(self) -> TrustedCertificate:
@@ -130,20 +147,20 @@ def _check_endpoint(callers: Sequence[Caller], unregistered: Unregistered) -> No
         )
 
 
-def _check_delete(transaction: Connection, request: Request, tenant_id: int) -> None:
-    known = _Known(transaction, tenant_id, request.alias.lower())
+def _check_delete(door: _Door, request: Request) -> None:
+    known = _Known(door, request.alias.lower())
     known.check_match(request.if_match)
     if not known.coming:
         known.trusted()
-    _check_not_needed(transaction, request, tenant_id)
+    _check_not_needed(door, request)
 
 
-def _check_not_needed(transaction: Connection, request: Request, tenant_id: int) -> None:
+def _check_not_needed(door: _Door, request: Request) -> None:
     # What is on its way may cover the uses that would end.
-    if request.force or operations.any_pending(transaction, tenant_id, kinds=_BRINGING):
+    if request.force or operations.any_pending(door.transaction, door.tenant_id, kinds=_BRINGING, due=door.due):
         return
     successor = Certificate.parse(request.certificate) if request.certificate is not None else None
-    ending = uses.uncovered(transaction, tenant_id, request.alias.lower(), successor=successor)
+    ending = uses.uncovered(door.transaction, door.tenant_id, request.alias.lower(), successor=successor)
     if ending:
         raise HinderedError(
             "certificate_in_use",
@@ -153,34 +170,34 @@ def _check_not_needed(transaction: Connection, request: Request, tenant_id: int)
         )
 
 
-def _check_rotation(transaction: Connection, request: Request, tenant_id: int) -> None:
+def _check_rotation(door: _Door, request: Request) -> None:
     """The next certificate, trusted or on its way, is one that the base alias' rotation brought."""
     base = request.rotation or ""
-    if not _Known(transaction, tenant_id, request.alias.lower()).comes_beside(base):
-        successor(transaction, tenant_id, base)
+    if not _Known(door, request.alias.lower()).comes_beside(base):
+        successor(door.transaction, door.tenant_id, base)
 
 
-def _with_next(transaction: Connection, request: Request, tenant_id: int) -> Request:
+def _with_next(door: _Door, request: Request) -> Request:
     """The certificate of the next alias takes the old one's place, judged as it was when it came."""
     base, following = request.alias.lower(), request.rotation or ""
-    if _Known(transaction, tenant_id, following).comes_beside(base):
+    if _Known(door, following).comes_beside(base):
         raise Conflict("rotation_not_converged", "The next certificate is on its way; no gateway has it yet.")
-    new = successor(transaction, tenant_id, base)
-    lacking = [one for one in presence.of_certificate(transaction, new) if not one.has_it]
+    new = successor(door.transaction, door.tenant_id, base)
+    lacking = [one for one in presence.of_certificate(door.transaction, new) if not one.has_it]
     if lacking:
         raise HinderedError(
             "rotation_not_converged",
             f"Gateways that do not have the next certificate yet: {', '.join(one.name for one in lacking)}.",
             members={"gateways": [{"name": one.name, "environment": one.environment} for one in lacking]},
         )
-    put = operations.get(transaction, tenant_id, new.operation)
-    alias, endpoint = _Known(transaction, tenant_id, base).alias_and_endpoint()
+    put = operations.get(door.transaction, door.tenant_id, new.operation)
+    alias, endpoint = _Known(door, base).alias_and_endpoint()
     return replace(
         request,
         alias=alias,
         endpoint=endpoint,
         certificate=new.certificate,
-        chain=tuple(chains.of(transaction, [new.operation]).get(new.operation, ())),
+        chain=tuple(chains.of(door.transaction, [new.operation]).get(new.operation, ())),
         ca=put.ca,
         accept_expired=put.accept_expired,
     )

@@ -128,6 +128,7 @@ class _Bench:
             tenant_id=self._who.tenant_id,
             unregistered=self._unregistered,
             callers=self._callers,
+            at=self._at,
         )
         certificate, one = Certificate.parse(request.certificate or b""), self._operation(request)
         warnings = judge(one, certificate, self._policy, at=self._at)

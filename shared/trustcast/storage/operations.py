@@ -276,18 +276,18 @@ def on_its_way(tenant_id: int) -> ColumnElement[bool]:
     return and_(operation.c.state.in_(PENDING), operation.c.tenant_id + 0 == tenant_id)
 
 
-def pending(transaction: Connection, tenant_id: int, alias_key: str) -> list[Operation]:
-    """Return what is on its way to change this alias, in the order of acceptance.
+def pending(transaction: Connection, tenant_id: int, alias_key: str, *, due: datetime) -> list[Operation]:
+    """Return what is on its way to change this alias until `due`, in the order of acceptance.
 
     The end of a rotation is among it for both its aliases.
     """
     touching = or_(operation.c.alias_key == alias_key, operation.c.rotation == alias_key)
-    return _listed(transaction, on_its_way(tenant_id), touching)
+    return _listed(transaction, on_its_way(tenant_id), touching, is_due(due))
 
 
-def any_pending(transaction: Connection, tenant_id: int, *, kinds: Iterable[Kind]) -> bool:
-    """Tell whether a request of one of these kinds is on its way for the tenant."""
-    wanted = on_its_way(tenant_id), operation.c.kind.in_(list(kinds))
+def any_pending(transaction: Connection, tenant_id: int, *, kinds: Iterable[Kind], due: datetime) -> bool:
+    """Tell whether a request of one of these kinds is on its way for the tenant, to be applied until `due`."""
+    wanted = on_its_way(tenant_id), operation.c.kind.in_(list(kinds)), is_due(due)
     return bool(transaction.execute(select(exists().where(*wanted))).scalar_one())
 
 
