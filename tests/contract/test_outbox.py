@@ -144,6 +144,20 @@ def test_event_of_a_newer_version_waits_for_somebody_who_understands_it(database
     assert (counts, postbox.taken, owed(database)) == ([1, 0], [OperationAccepted("a")], 1)
 
 
+def test_many_events_of_a_newer_version_are_in_nobodys_way(database: Database) -> None:
+    revised = "trustcast.operation.revised.v9"
+    row = {"type": revised, "event": f'{{"type":"{revised}","data":{{}}}}', "created_at": NOW}
+    with database.writing() as transaction:
+        transaction.execute(insert(outbox_table), [row] * (outbox.BATCH + 1))
+        transaction.commit()
+    owe(database, OperationAccepted("a"))
+    postbox = Postbox()
+
+    outbox.drain(database, postbox)
+
+    assert postbox.taken == [OperationAccepted("a")]
+
+
 def test_request_and_its_wake_up_come_in_one_commit(database: Database) -> None:
     pipeline, postbox = Pipeline(database), Postbox()
 

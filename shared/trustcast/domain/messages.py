@@ -55,7 +55,8 @@ class CertificateExpiring:
 
 
 Message = OperationAccepted | OperationValidated | TruststoreChanged | CertificateExpiring
-_BY_TYPE: dict[str, type[Message]] = {kind.type: kind for kind in get_args(Message)}
+BY_TYPE: dict[str, type[Message]] = {kind.type: kind for kind in get_args(Message)}
+"""What this version understands."""
 _TYPE_OF: dict[str, type[int | str]] = {
     "operation": str,
     "environment": str,
@@ -90,7 +91,7 @@ def decode(text: str | bytes) -> Message:
         raise malformed
     try:
         event = json.loads(text)
-        kind = _BY_TYPE[event["type"]]
+        kind = BY_TYPE[event["type"]]
         values = {field.name: event["data"][field.name] for field in fields(kind)}
     except (ValueError, TypeError, KeyError, RecursionError):
         raise malformed from None

@@ -47,9 +47,8 @@ def drain(database: Database, broker: Broker, *, only: type[Message] | None = No
 
     Right after a commit send `only` what it owes: of what others owe, they are about to send it, in their own measure.
     """
-    owing = select(outbox.c.id, outbox.c.event).order_by(outbox.c.id).limit(BATCH)
-    if only is not None:
-        owing = owing.where(outbox.c.type == only.type)
+    understood = messages.BY_TYPE if only is None else [only.type]
+    owing = select(outbox.c.id, outbox.c.event).where(outbox.c.type.in_(understood)).order_by(outbox.c.id).limit(BATCH)
     with database.reading() as transaction:
         rows = transaction.execute(owing).all()
     owed = list(_understood(rows))
