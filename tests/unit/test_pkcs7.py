@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import subprocess
 import time
@@ -37,6 +38,11 @@ VECTORS = Path(str(cryptography_vectors.__file__)).parent / "pkcs7"
 def _made(tag: int, *content: bytes) -> bytes:
     body = b"".join(content)
     return bytes([tag, 0x83]) + len(body).to_bytes(3) + body
+
+
+def _open(tag: int, *content: bytes) -> bytes:
+    """With an indefinite length (X.690, 8.1.3.6)."""
+    return bytes([tag, 0x80]) + b"".join(content) + b"\0\0"
 
 
 def _pkcs7(
@@ -105,12 +111,13 @@ def test_signed_message_is_refused_although_it_has_a_certificate(folder: Path) -
     assert _code(_openssl(folder, *sign, "-outform", "PEM")) == "pkcs7_signed"
 
 
-def test_what_is_written_again_in_der_is_read(folder: Path) -> None:
+def test_what_macos_writes_in_ber_holds_the_same_as_written_again_in_der(folder: Path) -> None:
     (folder / "from_macos.p7b").write_bytes((VECTORS / "amazon-roots.p7b").read_bytes())
     written = _openssl(folder, "pkcs7", "-inform", "DER", "-in", "from_macos.p7b", "-outform", "DER")
 
-    assert _code((folder / "from_macos.p7b").read_bytes()) == "indefinite_length"
-    assert len(reader.certificates(written, at_most=20)) == 2
+    found = reader.certificates((folder / "from_macos.p7b").read_bytes(), at_most=20)
+    assert len(found) == 2
+    assert found == reader.certificates(written, at_most=20)
 
 
 @pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
@@ -131,7 +138,7 @@ def test_label_of_a_certificate_does_not_hide_it() -> None:
     ("name", "verdict"),
     [
         ("amazon-roots.der", "chain_unrelated"),
-        ("amazon-roots.p7b", "indefinite_length"),
+        ("amazon-roots.p7b", "chain_unrelated"),
         ("ascii-san.pem", None),
         ("authenticode.der", "pkcs7_signed"),
         ("enveloped-no-content.der", "pkcs7_without_certificates"),
@@ -212,10 +219,17 @@ def test_no_more_certificates_are_taken_out_than_asked_for() -> None:
         pytest.param(_pkcs7(*CHAIN, behind=_made(CONTEXT_1) * 3), "pkcs7_broken", id="too many fields"),
         pytest.param(_pkcs7(*CHAIN, content=DATA + b"\x04\x00"), "pkcs7_broken", id="content that is not wrapped"),
         pytest.param(_pkcs7(*CHAIN, content=b""), "pkcs7_broken", id="no kind of content"),
-        pytest.param(_made(SEQUENCE, SIGNED_DATA, _made(CONTEXT_0, b"\x30\x80", LEAF.der, b"\0\0")), "pkcs7_broken",
-                     id="indefinite length inside"),
-        pytest.param(b"\x30\x80" + SIGNED_DATA + b"\xa0\x80" + bytes(80), "indefinite_length",
-                     id="indefinite length outside"),
+        pytest.param(_made(SEQUENCE, SIGNED_DATA, _made(CONTEXT_0, _open(SEQUENCE, LEAF.der))), "pkcs7_broken",
+                     id="indefinite length of something else"),
+        pytest.param(_pkcs7(LEAF.der, _open(SEQUENCE, LEAF.der[4:])), "indefinite_length", id="certificate in BER"),
+        pytest.param(_open(SEQUENCE, LEAF.der[4:]), "indefinite_length", id="only a certificate in BER"),
+        pytest.param(_open(SEQUENCE, SIGNED_DATA, _open(CONTEXT_0)), "pkcs7_broken", id="nothing in it in BER"),
+        pytest.param(_open(SEQUENCE, SIGNED_DATA, _open(CONTEXT_0)) + b"\0", "trailing_bytes", id="a byte behind BER"),
+        pytest.param(_open(SEQUENCE, SIGNED_DATA, b"\x04\x80\0\0"), "indefinite_length", id="primitive in BER"),
+        pytest.param(_open(SEQUENCE, SIGNED_DATA, _open(CONTEXT_0, LEAF.der))[:-2], "certificate_truncated",
+                     id="cut off in BER"),
+        pytest.param(_pkcs7(*CHAIN, content=DATA + _open(CONTEXT_0, _open(0x24, b"\x04\x01a"))), "pkcs7_signed",
+                     id="content in parts"),
     ],
 )  # fmt: skip
 def test_anything_else_is_refused_with_its_reason(data: bytes, code: str) -> None:
@@ -225,7 +239,7 @@ def test_anything_else_is_refused_with_its_reason(data: bytes, code: str) -> Non
 def test_other_structures_are_no_pkcs7() -> None:
     assert not reader.is_pkcs7(LEAF.der)
     assert not reader.is_pkcs7(_made(SEQUENCE, bytes.fromhex("06032a0304")))
-    assert not reader.is_pkcs7(b"\x30\x80" + SIGNED_DATA)
+    assert not reader.is_pkcs7(b"\x30\x80" + LEAF.der)
     assert not reader.is_pkcs7(b"\x30")
 
 
@@ -253,6 +267,60 @@ def test_any_shape_is_read_or_refused(outer: list[bytes], inner: list[bytes], in
             assert certificate_file.read(data) == certificate_file.Chosen(LEAF.der)
 
 
+def _in_ber(*indefinite: bool) -> bytes:
+    """The chain with no content, as macOS writes it; each of the nine levels in BER or not."""
+    outer, explicit, signed, digests, encapsulated, content, octets, field, signers = (
+        _open if each else _made for each in indefinite
+    )
+    inner = encapsulated(SEQUENCE, DATA, content(CONTEXT_0, octets(0x24)))
+    fields = [b"\x02\x01\x01", digests(SET), inner, field(CONTEXT_0, *CHAIN), signers(SET)]
+    return outer(SEQUENCE, SIGNED_DATA, explicit(CONTEXT_0, signed(SEQUENCE, *fields)))
+
+
+LEVELS = st.tuples(*[st.booleans()] * 9)
+
+
+@given(LEVELS)
+def test_levels_in_ber_change_nothing_of_what_is_read(indefinite: tuple[bool, ...]) -> None:
+    data = _in_ber(*indefinite)
+
+    assert certificate_file.read(data) == certificate_file.Chosen(LEAF.der, (BETWEEN.der, ROOT.der))
+
+
+@given(LEVELS, st.data())
+def test_damage_in_ber_is_read_or_refused(indefinite: tuple[bool, ...], data: st.DataObject) -> None:
+    file = bytearray(_in_ber(*indefinite))
+    for _ in range(data.draw(st.integers(1, 3))):
+        place, octet = data.draw(st.integers(0, len(file) - 1)), st.sampled_from([0, 0x30, 0x80, 0x24, 0xA0, 0xFF])
+        file[place : place + data.draw(st.integers(0, 2))] = bytes(data.draw(st.lists(octet, max_size=3)))
+
+    with suppress(Rejected):
+        chosen = certificate_file.read(bytes(file))
+        assert all(one in file for one in (chosen.certificate, *chosen.chain))
+
+
+def test_pem_may_hold_ber() -> None:
+    text = base64.encodebytes(_in_ber(*[True] * 9))
+
+    read = certificate_file.read(b"-----BEGIN PKCS7-----\n" + text + b"-----END PKCS7-----\n")
+    assert read.certificate == LEAF.der
+
+
+def test_key_in_ber_is_no_more_hidden_than_in_der() -> None:
+    """Where revocation lists stand, of which nothing is read."""
+    algorithm, key = bytes.fromhex("06032b6570"), b"\x04\x20" + bytes(range(32))
+    keys = [
+        tag_of(SEQUENCE, b"\x02\x01\x00", inner(SEQUENCE, algorithm), octets)
+        for tag_of in (_made, _open)
+        for inner in (_made, _open)
+        for octets in (_made(0x04, key), _open(0x24, _made(0x04, key)))
+    ]
+    keys += [_open(SEQUENCE, b"\x02\x01\x01", octets) for octets in (key, _open(0x24, key), b"\x24\x22" + key)]
+
+    found = {_code(_pkcs7(*CHAIN, behind=wrap(CONTEXT_1, one))) for one in keys for wrap in (_made, _open)}
+    assert found == {"private_key"}
+
+
 def _nested(layers: int) -> bytes:
     data = LEAF.der
     for _ in range(layers):
@@ -269,6 +337,15 @@ def _nested(layers: int) -> bytes:
         pytest.param(_pkcs7(LEAF.der, behind=b"\x05\x00" * 120_000), id="fields"),
         pytest.param(_pkcs7(LEAF.der, content=b"\x05\x00" * 120_000), id="contents"),
         pytest.param(_pkcs7(LEAF.der, signers=b"\x30\x00" * 120_000), id="signers"),
+        pytest.param(b"\x30\x80" * 131_072, id="indefinite lengths"),
+        pytest.param(b"\x30\x80" + SIGNED_DATA + b"\xa0\x80\x30\x80" * 65_000, id="of PKCS #7"),
+        pytest.param(_open(SEQUENCE, SIGNED_DATA, b"\x05\x00" * 120_000), id="elements in BER"),
+        pytest.param(_open(SEQUENCE, SIGNED_DATA, b"\xa0\x80\0\0" * 60_000), id="levels in BER"),
+        pytest.param(
+            _open(SEQUENCE, SIGNED_DATA, _open(CONTEXT_0, _open(SEQUENCE, *[_open(SET, *[b"\x05\0"] * 100)] * 9))),
+            id="all that is read in BER",
+        ),
+        pytest.param((b"\x30\x80\x02\x01\0\x30\x80" + b"\x05\0" * 1200) * 108, id="what begins like keys in BER"),
     ],
 )
 def test_reading_takes_time_in_proportion_to_the_size(data: bytes) -> None:

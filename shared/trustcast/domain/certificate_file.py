@@ -1,7 +1,7 @@
 """An uploaded file -> the certificate it is about, and the others of its chain.
 
 Its content says which form it has, never its name: PEM (one certificate or a chain, in any order), DER, or PKCS #7
-with certificates only (in PEM or DER). `cryptography` would take the first of several certificates and overlook
+with certificates only (in PEM, DER or BER). `cryptography` would take the first of several certificates and overlook
 private keys, text and byte-order marks around it (RFC 7468, 2 allows that to parsers). What is overlooked at the
 door is stored, queued and logged behind it, so here each byte of a file belongs to a certificate of one chain or to
 the wrapping around it, and private keys are refused before anything else.
@@ -49,8 +49,8 @@ REASONS = {
     ),
     "certificate_truncated": "The end of the certificate is missing; copy or export the whole file again.",
     "indefinite_length": (
-        "The file is in BER with indefinite lengths, not in DER; write it again "
-        "(openssl pkcs7 -inform DER -in file.p7b -out chain.p7b) and upload that."
+        "The certificate is in BER with indefinite lengths, and it has to be in DER (RFC 5280, 4.1); export it "
+        "again (openssl x509 -inform DER -in file.der -out certificate.pem) and upload that."
     ),
     "not_a_certificate": (
         "This is not an X.509 certificate in PEM or DER form; upload what the backend shows to its clients "
@@ -140,8 +140,11 @@ def _certificates(der: bytes) -> list[bytes]:
     if not pkcs7.is_pkcs7(der):
         check_outline(der)
         return [der]
-    _check_is_one_element(der)
-    found = pkcs7.certificates(der, at_most=MOST_CERTIFICATES + 1)
+    _check_is_one_element(der, read=asn1.ber_element)
+    try:
+        found = pkcs7.certificates(der, at_most=MOST_CERTIFICATES + 1)
+    except asn1.IndefiniteLengthError:
+        raise _rejected("indefinite_length") from None
     if not all(map(_has_outline_of_certificate, found)):
         raise Rejected("pkcs7_other_certificate", pkcs7.REASONS["pkcs7_other_certificate"], field="certificate")
     if any(len(one) > MAX_BYTES for one in found):
@@ -149,15 +152,16 @@ def _certificates(der: bytes) -> list[bytes]:
     return found
 
 
-def _check_is_one_element(der: bytes) -> None:
+def _check_is_one_element(der: bytes, *, read: Callable[[bytes, int], asn1.Element] = asn1.element) -> None:
     if not der or der[0] != asn1.SEQUENCE:
         raise _rejected("not_a_certificate")
     try:
-        end = asn1.element(der).end
+        found = read(der, 0)
     except asn1.IndefiniteLengthError:
         raise _rejected("indefinite_length") from None
     except ValueError:
         raise _rejected("certificate_truncated") from None
+    end = found.end + found.closed_by
     if end > len(der):
         raise _rejected("certificate_truncated")
     if end < len(der):

@@ -1,13 +1,14 @@
 """PKCS #7 files that hold certificates and nothing else (`.p7b`, `.p7c`) -> their certificates.
 
-That is a SignedData without signers and without content (RFC 2315, 9.1; RFC 5652, 5.1), in DER:
+That is a SignedData without signers and without content (RFC 2315, 9.1; RFC 5652, 5.1):
 
     SEQUENCE { OID signedData, [0] { SEQUENCE {
         INTEGER version, SET of digest algorithms, SEQUENCE { OID data [, [0] { OCTET STRING of nothing }] },
         [0] certificates, [1] revocation lists OPTIONAL, SET of no signers } } }
 
 It is read step by step and never deeper than that: what stands inside of a certificate is for `Certificate.parse`,
-revocation lists are left aside, and anything else is refused.
+revocation lists are left aside, and anything else is refused. All of it may have indefinite lengths, as macOS writes
+it, but the certificates: they are in DER, and what is returned is what stands in the file.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ REASONS = {
         "certificates alone into a file (openssl crl2pkcs7 -nocrl -certfile chain.pem -out chain.p7b) and upload that."
     ),
     "pkcs7_broken": (
-        "The PKCS #7 file is damaged or not in DER: its parts are not where RFC 2315 has them; write it again "
+        "The PKCS #7 file is damaged: its parts are not where RFC 2315 has them; write it again "
         "(openssl pkcs7 -in file.p7b -out chain.p7b), or upload the certificates in PEM form."
     ),
 }
@@ -42,23 +43,26 @@ _SIGNED_DATA = _CONTENT_TYPES + b"\x02"
 _MOST_FIELDS = 6
 
 
-def is_pkcs7(der: bytes) -> bool:
-    """Tell whether `der`, one element, begins like any of PKCS #7's kinds of content."""
+def is_pkcs7(data: bytes) -> bool:
+    """Tell whether `data` begins like any of PKCS #7's kinds of content."""
     try:
-        first = next(asn1.inside(der, asn1.element(der)), None)
+        first = asn1.element(data, 2 if asn1.has_indefinite_length(data) else asn1.element(data).body)
     except ValueError:
         return False
-    return first is not None and first.tag == asn1.OBJECT_IDENTIFIER and _value(der, first)[:-1] == _CONTENT_TYPES
+    return first.tag == asn1.OBJECT_IDENTIFIER and _value(data, first)[:-1] == _CONTENT_TYPES
 
 
-def certificates(der: bytes, *, at_most: int) -> list[bytes]:
-    """Return the certificates in `der`, which `is_pkcs7`, in its order; of more than `at_most` only so many.
+def certificates(data: bytes, *, at_most: int) -> list[bytes]:
+    """Return the certificates in `data`, one element, which `is_pkcs7`, in its order; of more only `at_most`.
 
-    Each is a SEQUENCE that begins like a certificate's. Raises `Rejected` with a code of `REASONS`.
+    Each is a SEQUENCE that begins like a certificate's. Raises `Rejected` with a code of `REASONS`, and
+    `IndefiniteLengthError` where a certificate is in BER.
     """
     try:
-        field = _field_of_certificates(der)
-        found = list(islice(asn1.inside(der, field), at_most))
+        field = _field_of_certificates(data)
+        found = list(islice(asn1.inside(data, field), at_most))
+    except asn1.IndefiniteLengthError:
+        raise
     except ValueError:
         raise _rejected("pkcs7_broken") from None
     if not found:
@@ -66,18 +70,18 @@ def certificates(der: bytes, *, at_most: int) -> list[bytes]:
     # Attribute certificates and other kinds are tagged (RFC 5652, 10.2.2).
     if any(each.tag != asn1.SEQUENCE for each in found):
         raise _rejected("pkcs7_other_certificate")
-    return [der[each.start : each.end] for each in found]
+    return [data[each.start : each.end] for each in found]
 
 
-def _field_of_certificates(der: bytes) -> asn1.Element:
-    kind, *content = _fields(der, asn1.element(der))
-    if _value(der, kind) != _SIGNED_DATA or not content:
+def _field_of_certificates(data: bytes) -> asn1.Element:
+    kind, *content = _fields(data, asn1.ber_element(data))
+    if _value(data, kind) != _SIGNED_DATA or not content:
         raise _rejected("pkcs7_without_certificates")
-    (signed,) = [_only_child(der, each) for each in content]
-    version, digests, encapsulated, *optional, signers = _fields(der, signed)
+    (signed,) = [_only_child(data, each) for each in content]
+    version, digests, encapsulated, *optional, signers = _fields(data, signed)
     if [version.tag, digests.tag, encapsulated.tag, signers.tag] != [asn1.INTEGER, asn1.SET, asn1.SEQUENCE, asn1.SET]:
         raise _rejected("pkcs7_broken")
-    _refuse_message(der, encapsulated, signers)
+    _refuse_message(data, encapsulated, signers)
     match [each.tag for each in optional]:
         case [asn1.CONTEXT_0] | [asn1.CONTEXT_0, asn1.CONTEXT_1]:
             return optional[0]
@@ -87,31 +91,31 @@ def _field_of_certificates(der: bytes) -> asn1.Element:
             raise _rejected("pkcs7_broken")
 
 
-def _refuse_message(der: bytes, encapsulated: asn1.Element, signers: asn1.Element) -> None:
+def _refuse_message(data: bytes, encapsulated: asn1.Element, signers: asn1.Element) -> None:
     """What macOS exports has a content, of no bytes."""
-    kind, *content = _fields(der, encapsulated)
-    said = [_value(der, _only_child(der, each)) for each in content]
-    if _value(der, kind) != _DATA or said not in ([], [b""]) or _value(der, signers):
+    kind, *content = _fields(data, encapsulated)
+    said = [_value(data, _only_child(data, each)) for each in content]
+    if _value(data, kind) != _DATA or said not in ([], [b""]) or _value(data, signers):
         raise _rejected("pkcs7_signed")
 
 
-def _fields(der: bytes, parent: asn1.Element) -> list[asn1.Element]:
+def _fields(data: bytes, parent: asn1.Element) -> list[asn1.Element]:
     """No more than the longest of the structures here has; raises ValueError where there are none."""
-    fields = list(islice(asn1.inside(der, parent), _MOST_FIELDS + 1))
+    fields = list(islice(asn1.inside(data, parent, read=asn1.ber_element), _MOST_FIELDS + 1))
     if not 1 <= len(fields) <= _MOST_FIELDS:
         raise ValueError("no structure of PKCS #7 has so few or so many fields")
     return fields
 
 
-def _only_child(der: bytes, parent: asn1.Element) -> asn1.Element:
-    (child,) = _fields(der, parent)
+def _only_child(data: bytes, parent: asn1.Element) -> asn1.Element:
+    (child,) = _fields(data, parent)
     if parent.tag != asn1.CONTEXT_0:
         raise ValueError("content stands in a [0]")
     return child
 
 
-def _value(der: bytes, of: asn1.Element) -> bytes:
-    return der[of.body : of.end]
+def _value(data: bytes, of: asn1.Element) -> bytes:
+    return data[of.body : of.end]
 
 
 def _rejected(code: str) -> Rejected:

@@ -52,9 +52,9 @@ _STRUCTURES = tuple(
     )
 )
 _VERSIONED = re.compile(
-    # INTEGER 0 or 1, the first in a SEQUENCE, before an INTEGER, an OCTET STRING or a SEQUENCE
+    # INTEGER 0 or 1, the first in a SEQUENCE, before an INTEGER, an OCTET STRING (in BER maybe in parts) or a SEQUENCE
     rb"\x02\x01(?:(?<=\x30[\0-\x80]..)|(?<=\x30\x81...)|(?<=\x30\x82....)|(?<=\x30\x83.....)|(?<=\x30\x84......))"
-    rb"[\0\x01](?=[\x02\x04\x30])",
+    rb"[\0\x01](?=[\x02\x04\x24\x30])",
     re.DOTALL,
 )
 _SEC1_OCTETS = range(14, 73)
@@ -127,18 +127,19 @@ def _is_key_after_version(data: bytes, at: int) -> bool:
     What is cut off behind the second element counts as a key: a line of a quoted mail holds no more of it.
     """
     try:
-        second = asn1.element(data, at)
+        second = asn1.ber_element(data, at)
     except ValueError:
         return False
     is_cut_off = data.find(_END_OF_PART, at, second.end + len(_END_OF_PART)) >= 0
-    size, third = second.end - second.body, b"" if is_cut_off else data[second.end : second.end + 1]
+    after, size = second.end + second.closed_by, second.end - second.body
+    third = b"" if is_cut_off else data[after : after + 1]
     match second.tag:
         case asn1.INTEGER:  # PKCS #1 and the old DSA form: the modulus or prime, and another number
             return size >= _LEAST_RSA_OCTETS and third in (b"\x02", b"")
-        case asn1.OCTET_STRING:  # SEC 1 (RFC 5915): the key
+        case asn1.OCTET_STRING | asn1.OCTET_STRINGS:  # SEC 1 (RFC 5915): the key
             return data[at - 1] == 1 and size in _SEC1_OCTETS
         case _:  # PKCS #8 (RFC 5958): AlgorithmIdentifier, and the key as an OCTET STRING
-            return data[second.body : second.body + 1] == b"\x06" and third in (b"\x04", b"")
+            return data[second.body : second.body + 1] == b"\x06" and third in (b"\x04", b"\x24", b"")
 
 
 def _decodings(text: bytes) -> Iterator[bytes]:
