@@ -386,6 +386,18 @@ def test_each_entry_of_a_key_store_has_its_verdict(api: ServedApi) -> None:
     assert answer.json()["verdicts"][0]["fingerprint_sha256"] == good.fingerprint_sha256
 
 
+def test_entry_without_a_name_is_refused_and_the_others_have_their_verdicts(api: ServedApi) -> None:
+    unnamed = pkcs12.PKCS12Certificate(self_signed("unnamed.example").certificate, None)
+    named = pkcs12.PKCS12Certificate(self_signed("good.example").certificate, b"good")
+    store = pkcs12.serialize_java_truststore([unnamed, named], BestAvailableEncryption(PASSWORD.encode()))
+
+    with storing_nothing(api):
+        answer = send(api, {"certificate": store, "password": PASSWORD}, dry=True)
+
+    assert verdicts(answer) == [(None, "refused", "keystore_entry_unnamed"), ("good", "accepted", None)]
+    assert answer.json()["verdicts"][0]["field"] == "alias"
+
+
 def test_entries_of_a_key_store_are_judged_one_after_another(api: ServedApi) -> None:
     store = trust_only(one=self_signed("one.example"), two=self_signed("two.example"))
     sent = {"certificate": store, "password": PASSWORD, "endpoint": "https://new.example"}

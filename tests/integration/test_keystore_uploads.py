@@ -62,6 +62,35 @@ def test_everything_that_keytool_trusted_is_trusted(fresh_api: ServedApi, kind: 
     }
 
 
+def unnamed_beside(*named: str) -> bytes:
+    """A file with a certificate without a name, and one under each of these."""
+    bags = [
+        key_stores.certificate_bag(self_signed(f"{name or 'unnamed'}.example").der, name) for name in (None, *named)
+    ]
+    return key_stores.pfx(key_stores.data(key_stores.seq(*bags)))
+
+
+def test_certificate_without_a_name_stops_no_other(fresh_api: ServedApi) -> None:
+    answer = send(fresh_api, unnamed_beside("orders", "billing"), None)
+    fresh_api.work()
+
+    assert answer.status_code == 202, answer.text
+    batch = fresh_api.ask("GET", answer.headers["location"]).json()
+    assert (batch["lines"], batch["states"]["applied"], batch["states"]["refused"]) == (3, 2, 1)
+    (problem,) = batch["problems"]
+    assert (problem["line"], problem["alias"], problem["field"]) == (1, None, "alias")
+    assert problem["code"] == "keystore_entry_unnamed"
+
+
+def test_key_store_without_any_name_is_a_batch_of_problems(fresh_api: ServedApi) -> None:
+    answer = send(fresh_api, unnamed_beside(), None)
+
+    assert answer.status_code == 202, answer.text
+    batch = fresh_api.ask("GET", answer.headers["location"]).json()
+    assert (batch["complete"], batch["states"]["refused"]) == (True, 1)
+    assert [each["code"] for each in batch["problems"]] == ["keystore_entry_unnamed"]
+
+
 @pytest.mark.parametrize("password", [PASSWORD, "another", None])
 @pytest.mark.parametrize("kind", ["JKS", "PKCS12"])
 def test_a_key_store_with_a_key_leaves_nothing_behind(

@@ -35,7 +35,7 @@ def code(file: Path, password: str | None) -> str:
     return caught.value.code
 
 
-def read(file: Path, password: str | None = PASSWORD) -> dict[str, str]:
+def read(file: Path, password: str | None = PASSWORD) -> dict[str | None, str]:
     """Alias -> certificate SHA-256."""
     content = file.read_bytes()
     assert is_keystore(content)
@@ -170,11 +170,11 @@ def test_what_openssl_exports_is_read(options: Sequence[str], password: str, tmp
     assert read(openssl_trusts(tmp_path, *options, password=password), password) == EXPECTED
 
 
-def test_openssls_file_without_names_is_refused_with_advice_that_helps(tmp_path: Path) -> None:
+def test_openssls_file_without_names_has_none_until_its_advice_is_followed(tmp_path: Path) -> None:
     (tmp_path / "one.pem").write_bytes(made(HOSTS[0]).pem)
     out: Arguments = ["-out", tmp_path / "one.p12", "-passout", f"pass:{PASSWORD}"]
     openssl("pkcs12", "-export", "-nokeys", "-in", tmp_path / "one.pem", *out)
-    assert code(tmp_path / "one.p12", PASSWORD) == "keystore_entry_unnamed"
+    assert read(tmp_path / "one.p12") == {None: EXPECTED[HOSTS[0]]}
 
     openssl("pkcs12", "-export", "-nokeys", "-in", tmp_path / "one.pem", "-caname", "one", *out)
 

@@ -67,6 +67,12 @@ def test_a_pkcs12_file_gives_its_entries() -> None:
     assert read_keystore(trusting(made().der, "Bäckend"), None) == [Entry("Bäckend", made().der)]
 
 
+def test_a_certificate_without_a_name_stops_no_other() -> None:
+    file = pfx(data(seq(*[certificate_bag(made().der, name) for name in ("a", None, "b")])))
+
+    assert [each.alias for each in read_keystore(file, None)] == ["a", None, "b"]
+
+
 @given(st.text(max_size=20))
 @settings(max_examples=30)
 def test_aliases_come_as_they_stand_in_the_file(alias: str) -> None:
@@ -111,7 +117,6 @@ def test_a_key_is_seen_in_a_damaged_jks() -> None:
         pytest.param(pfx(), "keystore_empty", id="PKCS12 without contents"),
         pytest.param(jks_of(trusted_entry("a", made().der)) + b"\0", "keystore_damaged", id="bytes behind a JKS"),
         pytest.param(trusting(made().der) + b"\0", "keystore_damaged", id="bytes behind a PKCS12 file"),
-        pytest.param(trusting(made().der, None), "keystore_entry_unnamed", id="no name"),
         pytest.param(trusting(b"\x30\x03\x02\x01\x01"), "keystore_entry", id="no certificate in PKCS12"),
         pytest.param(jks_of(trusted_entry("a", b"")), "keystore_entry", id="nothing in a JKS"),
         pytest.param(jks_of(trusted_entry("a", made().pem)), "keystore_entry", id="PEM in a JKS"),
@@ -175,6 +180,7 @@ def test_a_key_that_is_hidden_in_an_alias_is_found(secret: str) -> None:
 
 def test_a_key_where_a_certificate_should_be_is_found() -> None:
     assert code(trusting(PKCS8)) == "private_key"
+    assert code(trusting(PKCS8, None)) == "private_key"
     assert code(jks_of(trusted_entry("a", PKCS8))) == "private_key"
 
 
@@ -289,16 +295,14 @@ def test_who_comes_while_many_are_waiting_is_sent_away() -> None:
 
 # The files of cryptography's own tests: with no password, the empty one, a wrong one, and the one that it takes.
 KEY = ("private_key",) * 4
-NAMED = ("password_missing", "keystore_password", "keystore_password", "read")
+SEALED = ("password_missing", "keystore_password", "keystore_password", "read")
 OPEN = ("read", "read", "keystore_password", "read")
-UNNAMED = ("password_missing", "keystore_password", "keystore_password", "keystore_entry_unnamed")
-OPEN_UNNAMED = ("keystore_entry_unnamed", "keystore_entry_unnamed", "keystore_password", "keystore_entry_unnamed")
 EXPECTED = {
-    "cert-aes256cbc-no-key.p12": UNNAMED,
+    "cert-aes256cbc-no-key.p12": SEALED,
     "cert-key-aes256cbc.p12": KEY,
     "cert-none-key-none.p12": KEY,
     "cert-rc2-key-3des.p12": KEY,
-    "java-truststore.p12": OPEN_UNNAMED,
+    "java-truststore.p12": OPEN,
     "name-1-no-pwd.p12": KEY,
     "name-1-pwd.p12": KEY,
     "name-2-3-no-pwd.p12": KEY,
@@ -312,16 +316,16 @@ EXPECTED = {
     "name-unicode-no-pwd.p12": KEY,
     "name-unicode-pwd.p12": KEY,
     "no-cert-key-aes256cbc.p12": KEY,
-    "no-cert-name-2-no-pwd.p12": OPEN_UNNAMED,
-    "no-cert-name-2-pwd.p12": UNNAMED,
-    "no-cert-name-3-no-pwd.p12": OPEN_UNNAMED,
-    "no-cert-name-3-pwd.p12": UNNAMED,
+    "no-cert-name-2-no-pwd.p12": OPEN,
+    "no-cert-name-2-pwd.p12": SEALED,
+    "no-cert-name-3-no-pwd.p12": OPEN,
+    "no-cert-name-3-pwd.p12": SEALED,
     "no-cert-name-all-no-pwd.p12": OPEN,
-    "no-cert-name-all-pwd.p12": NAMED,
+    "no-cert-name-all-pwd.p12": SEALED,
     "no-cert-name-unicode-no-pwd.p12": OPEN,
-    "no-cert-name-unicode-pwd.p12": NAMED,
-    "no-cert-no-name-no-pwd.p12": OPEN_UNNAMED,
-    "no-cert-no-name-pwd.p12": UNNAMED,
+    "no-cert-name-unicode-pwd.p12": SEALED,
+    "no-cert-no-name-no-pwd.p12": OPEN,
+    "no-cert-no-name-pwd.p12": SEALED,
     "no-name-no-pwd.p12": KEY,
     "no-name-pwd.p12": KEY,
     "no-password.p12": KEY,

@@ -17,9 +17,9 @@ from trustcast_api.read_upload import Upload, read_entries, read_upload
 PASSWORD = "a password"
 
 
-def line(made: Made, *, alias: str = "web", endpoint: str | None = None) -> Line:
+def line(made: Made, *, alias: str | None = "web", endpoint: str | None = None) -> Line:
     """The only entry of a key store, as the door reads it."""
-    entry = PKCS12Certificate(made.certificate, alias.encode())
+    entry = PKCS12Certificate(made.certificate, None if alias is None else alias.encode())
     store = serialize_java_truststore([entry], BestAvailableEncryption(PASSWORD.encode()))
     (found,) = read_entries(Upload(certificate=store, password=PASSWORD, endpoint=endpoint))
     return found
@@ -68,6 +68,14 @@ def test_alias_that_is_none_is_not_shown() -> None:
 
     assert found.problem is not None
     assert (found.alias, found.problem.code) == (None, "alias_invalid")
+
+
+def test_entry_without_a_name_has_no_alias() -> None:
+    found = line(self_signed("web.example"), alias=None)
+
+    assert found.problem is not None
+    assert (found.alias, found.request) == (None, None)
+    assert (found.problem.code, found.problem.field) == ("keystore_entry_unnamed", "alias")
 
 
 @pytest.mark.parametrize(

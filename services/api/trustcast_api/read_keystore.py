@@ -1,7 +1,7 @@
 """The door for many at once: an uploaded key store of trusted certificates -> its entries.
 
-What may stand in one is exactly this: certificates under names. A key, even one that nobody could decrypt, or anything
-else refuses the whole file, before a byte of it is stored.
+What may stand in one is exactly this: certificates, under names or (in PKCS12) without. A key, even one that nobody
+could decrypt, or anything else refuses the whole file, before a byte of it is stored.
 """
 
 from __future__ import annotations
@@ -19,10 +19,6 @@ from trustcast.keystore import jks, pkcs12
 
 REASONS: Final = pkcs12.REASONS | {
     "keystore_empty": "The key store holds no certificate; check it with keytool -list.",
-    "keystore_entry_unnamed": (
-        "The key store holds a certificate without a name, so there is no alias for it; give each one a name "
-        "(openssl pkcs12 -export -nokeys -in all.pem -caname FIRST -caname SECOND -out new.p12; keytool always does)."
-    ),
     "keystore_version": "The key store is a JKS of another version than 2; write it again with keytool.",
 }
 
@@ -36,9 +32,12 @@ _TURN_SECONDS: Final = 0.0005
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One trusted certificate: its DER, an X.509 certificate by its outline, and its name as it stands in the file."""
+    """One trusted certificate: its DER, an X.509 certificate by its outline, and its name as it stands in the file.
 
-    alias: str
+    None where it has no name: that is for its own line of the batch to say, and stops no other.
+    """
+
+    alias: str | None
     certificate: bytes
 
 
@@ -102,15 +101,12 @@ def _jks(data: bytes, password: str | None) -> list[Entry]:
 
 
 def _pkcs12(data: bytes, password: str | None) -> list[Entry]:
-    found = pkcs12.read(data, password)
-    if any(each.alias is None for each in found):
-        raise _rejected("keystore_entry_unnamed")
-    return [Entry(each.alias, each.der) for each in found if each.alias is not None]
+    return [Entry(each.alias, each.der) for each in pkcs12.read(data, password)]
 
 
 def _check(entry: Entry) -> None:
     """Nothing goes on from here that is no certificate or has a key hidden in it."""
-    pem.refuse_private_key(entry.alias.encode("utf-8", "surrogatepass"), "certificate")
+    pem.refuse_private_key((entry.alias or "").encode("utf-8", "surrogatepass"), "certificate")
     pem.refuse_private_key(entry.certificate, "certificate")
     try:
         certificate_file.check_outline(entry.certificate)

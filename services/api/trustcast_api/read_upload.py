@@ -29,6 +29,10 @@ REASONS = {
         "The certificate names no host, so it is not known which endpoint it is for; send the key store with the "
         "field endpoint, or this certificate alone."
     ),
+    "keystore_entry_unnamed": (
+        "The certificate has no name in the key store, so there is no alias for it; give each one a name "
+        "(openssl pkcs12 -export -nokeys -in all.pem -caname FIRST -caname SECOND -out new.p12; keytool always does)."
+    ),
 }
 
 T = TypeVar("T")
@@ -92,17 +96,23 @@ def read_entries(upload: Upload) -> list[Line]:
 
 
 def _line(number: int, entry: Entry, endpoint: str | None, meant: dict[str, Any]) -> Line:
-    errors, alias = FieldErrors(), None
+    errors, alias = FieldErrors(), ""
     with errors.of("alias"):
-        alias = aliases.checked(entry.alias)
+        alias = aliases.checked(_named(entry))
     with errors.of("certificate"):
         named = _endpoint_of(Certificate.parse(entry.certificate)) if endpoint is None else endpoint
     try:
         errors.raise_if_any()
     except Rejected as refused:
-        return Line(number, alias, problem=refused)
-    request = Request(kind=Kind.ADD, alias=entry.alias, endpoint=named, certificate=entry.certificate, **meant)
+        return Line(number, alias or None, problem=refused)
+    request = Request(kind=Kind.ADD, alias=alias, endpoint=named, certificate=entry.certificate, **meant)
     return Line(number, alias, request)
+
+
+def _named(entry: Entry) -> str:
+    if entry.alias is None:
+        raise Rejected("keystore_entry_unnamed", REASONS["keystore_entry_unnamed"], field="alias")
+    return entry.alias
 
 
 def _endpoint_of(certificate: Certificate) -> str:
