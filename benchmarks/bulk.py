@@ -48,7 +48,7 @@ def measure(*, quick: bool) -> Iterator[Row]:
             memory = _megabytes(dev, "VmHWM")
             ended = _ended(dev)
             generations = client.get("/v1/environments/default/truststore")["generation"]
-            used = {name: round(after - used[name], 1) for name, after in _cpu_seconds(dev).items()}
+            spent = {name: round(after - used[name], 1) for name, after in _cpu_seconds(dev).items()}
         assert all(len(ours) == lines for ours in files.ours())
     yield Row(
         f"a bulk of {lines:,} certificates -> accepted, validated, applied and installed on three gateways",
@@ -61,7 +61,7 @@ def measure(*, quick: bool) -> Iterator[Row]:
             "all_installed_s": round(installed, 2),
             "all_converged_s": round(converged, 2),
             "generations": generations,
-            **{f"cpu_{name}_s": seconds for name, seconds in used.items()},
+            **{f"cpu_{name}_s": seconds for name, seconds in spent.items()},
         },
     )
     yield Row(
@@ -114,9 +114,9 @@ def _cpu_seconds(dev: Dev) -> dict[str, float]:
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             fields = path.read_text(encoding="ascii", errors="replace").rpartition(") ")[2].split()
-            process = int(path.parent.name)
-            parents[process] = int(fields[1])
-            used[process] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            number = int(path.parent.name)
+            parents[number] = int(fields[1])
+            used[number] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return {
         name: sum(used[one] for one in used if process in {one, parents[one]})
         for name in dev.names
