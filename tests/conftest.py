@@ -45,7 +45,7 @@ def sqlite_url(sqlite_files: SqliteFiles, tmp_path: Path) -> str:
 def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     url = postgres.fresh()
     yield url
-    postgres.drop(url)
+    postgres.give_back(url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
