@@ -48,10 +48,10 @@ def test_a_worker_killed_at_any_moment_loses_nothing(
 
 
 def _upload(uploader: Client, chance: random.Random, over: threading.Event) -> None:
-    """In bursts, and until the kills are over, so that each finds work at some stage."""
+    """In bursts, then one by one until the kills are over, so that each finds work at some stage."""
     while len(uploader.accepted) < UPLOADS or not over.is_set():
         uploader.upload(f"backend-{len(uploader.accepted)}")
-        if chance.random() < 0.2:
+        if chance.random() < 0.2 or len(uploader.accepted) > UPLOADS:
             time.sleep(chance.uniform(0, 0.6))
 
 
