@@ -145,7 +145,7 @@ def test_api_that_hangs_does_not_hold_the_end_up(listener: Listener) -> None:
         with listener.running(TRUSTCAST_API_URL=url) as process:
             connection, _ = silent.accept()
             with connection:
-                assert stopped(process) < 2
+                assert stopped(process) < 4  # it gives the api up after five
 
 
 def test_what_a_kill_left_undone_is_completed_while_the_api_hangs(listener: Listener, api: StatedApi) -> None:
