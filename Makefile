@@ -21,8 +21,8 @@ demo: $(READY) ## everything once, on real input: upload, three gateways trust i
 dev: $(READY) ## the services until Ctrl-C (ARGS="--port 8080 --data-dir data --gateways 3")
 	@exec .venv/bin/trustcast dev $(ARGS)
 
-test: $(READY) ## all tests (ARGS="-k word" for some)
-	@.venv/bin/python -m pytest $(ARGS)
+test: $(READY) ## all tests, on all cores (ARGS="-k word" for some; ARGS="-n 0" in one process)
+	@.venv/bin/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(READY) ## ruff, mypy strict, the borders between rooms
 	@.venv/bin/ruff check .

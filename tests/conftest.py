@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,18 @@ import pytest
 from tests.databases import PostgresServer, SqliteFiles, postgres_server
 from tests.redis_server import RedisServer
 from trustcast.storage.session import Database
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Say how many processes `-n auto` means: none for some tests alone, which would only wait for them to start.
+
+    For all, one more than there are cores that this process may use: many tests wait for a while.
+    """
+    options = config.option
+    if options.keyword or options.lf or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + 1
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +45,7 @@ def sqlite_url(sqlite_files: SqliteFiles, tmp_path: Path) -> str:
 def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     url = postgres.fresh()
     yield url
-    postgres.drop(url)
+    postgres.give_back(url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

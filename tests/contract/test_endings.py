@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import event
@@ -16,6 +16,8 @@ from trustcast.domain.errors import Unavailable
 from trustcast.storage import operations
 from trustcast.storage.session import Database
 from trustcast_api.endings import Endings
+
+Told = TypeVar("Told")
 
 
 @contextmanager
@@ -29,6 +31,17 @@ def looks(database: Database) -> Iterator[list[str]]:
     event.listen(database.engine, "before_cursor_execute", keep)
     yield seen
     event.remove(database.engine, "before_cursor_execute", keep)
+
+
+def run(story: Coroutine[Any, Any, Told]) -> Told:
+    """Run a story, and what it set going to its end: a look that is under way holds a connection."""
+
+    async def whole() -> Told:
+        told = await story
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+        return told
+
+    return asyncio.run(whole())
 
 
 def test_those_that_ended_are_told_whatever_the_end_was(database: Database) -> None:
@@ -61,7 +74,7 @@ def test_many_wait_and_each_is_told_at_its_own_end(database: Database) -> None:
         return early, between
 
     began = time.monotonic()
-    assert asyncio.run(story()) == (False, False)
+    assert run(story()) == (False, False)
     assert time.monotonic() - began < 15
 
 
@@ -72,7 +85,7 @@ def test_a_hundred_who_wait_cost_no_more_looks_than_one(database: Database) -> N
         await asyncio.gather(*(endings.wait(f"operation-{number}", seconds=0.3) for number in range(100)))
 
     with looks(database) as seen:
-        asyncio.run(story())
+        run(story())
 
     assert 1 <= len(seen) <= 0.3 / 0.02 + 2
 
@@ -87,7 +100,7 @@ def test_nobody_looks_when_nobody_waits(database: Database) -> None:
         await asyncio.sleep(0.1)
 
     with looks(database) as seen:
-        asyncio.run(story())
+        run(story())
 
     assert seen == []
 
@@ -100,7 +113,7 @@ def test_database_that_is_away_is_said_to_all_who_wait(tmp_path: Any) -> None:
         waiting = (endings.wait(f"operation-{number}", seconds=20) for number in range(3))
         return await asyncio.gather(*waiting, return_exceptions=True)
 
-    told = asyncio.run(story())
+    told = run(story())
 
     assert [type(one) for one in told] == [Unavailable] * 3
     database.close()
@@ -110,6 +123,6 @@ def test_database_that_is_away_is_said_to_all_who_wait(tmp_path: Any) -> None:
 def test_patience_ends(database: Database, seconds: float) -> None:
     began = time.monotonic()
 
-    asyncio.run(Endings(database).wait("nobody's", seconds=seconds))
+    run(Endings(database).wait("nobody's", seconds=seconds))
 
     assert seconds <= time.monotonic() - began < seconds + 2

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Iterator
 
 import pytest
+
+from tests.databases import PostgresServer
 
 
 @pytest.fixture
@@ -17,6 +20,12 @@ def chance(request: pytest.FixtureRequest) -> random.Random:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_settings(request: pytest.FixtureRequest) -> dict[str, str]:
+def database_settings(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     """Settings that choose the database: none for the embedded one."""
-    return {"TRUSTCAST_DATABASE_URL": request.getfixturevalue("postgres_url")} if request.param == "postgresql" else {}
+    if request.param == "sqlite":
+        yield {}
+    else:
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        url = postgres.fresh()
+        yield {"TRUSTCAST_DATABASE_URL": url}
+        postgres.drop(url)  # and not given back: somebody who should have been killed may live on

@@ -101,8 +101,7 @@ def test_hint_of_what_the_refresh_under_way_finds_is_answered_by_it() -> None:
 
 
 def test_hints_that_bring_news_are_followed_one_after_the_other_without_a_pause() -> None:
-    generation = 1
-    looking = Looking(lambda: generation)
+    looking = Looking(lambda: looking.count)  # each look finds one generation more
     with following(looking) as wake:
         time.sleep(0.05)
         started = time.monotonic()
