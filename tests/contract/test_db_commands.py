@@ -107,7 +107,7 @@ def test_check_of_wso2s_own_database_says_which_columns_its_table_lacks(trustcas
     done = trustcast("db", "check", database_url=empty_url)
 
     assert done.status == 1
-    assert done.stdout.startswith("missing: columns ALIAS_KEY, CERTIFICATE, FINGERPRINT_SHA256, NOT_BEFORE, NOT_AFTER")
+    assert done.stdout.startswith("missing: columns ALIAS_KEY, CERTIFICATE, FINGERPRINT_SHA256, KEY_SHA256, NOT_BEFORE")
     assert done.stdout.splitlines()[1] == "missing: table api"
     assert "run `trustcast db upgrade`" in done.stderr
 
