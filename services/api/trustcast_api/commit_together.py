@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from trustcast_api.settings import Unregistered
 
 _MOST = 100  # in one commit, so that the first does not wait long for the last
+_GATHER_SECONDS = 0.002
 
 
 class CommitTogether:
     """One per process. It begins as soon as somebody asks; whoever comes meanwhile is in the next commit.
 
-    So a lone request waits for nobody. `accepted` is called, in a thread, after each commit.
+    So a lone request waits for nobody. After a commit for several the next one waits two milliseconds, for clients
+    that were answered just now and ask again: one commit for all takes far less of the processor than two for half of
+    them each. `accepted` is called, in a thread, after each commit.
     """
 
     def __init__(
@@ -67,6 +70,8 @@ class CommitTogether:
                 if done.done():  # nobody waits any more
                     continue
                 done.set_exception(result) if isinstance(result, Exception) else done.set_result(result)
+            if len(group) > 1:
+                await asyncio.sleep(_GATHER_SECONDS)
         self._writing = None
 
     def _written(self, asked: Sequence[Asked]) -> list[Operation | Exception]:
