@@ -52,6 +52,10 @@ class Upload:
     activate_at: str | None = None
     password: str | None = None
 
+    def size(self) -> int:
+        """Return how long it is, in bytes and letters."""
+        return sum(len(getattr(self, name) or "") for name in self.__slots__)
+
 
 def read_upload(upload: Upload) -> Request:
     """Return the request to add what an upload holds. Raises `RejectedMany` with every field that is wrong."""
@@ -206,15 +210,19 @@ def _given(value: T | None) -> T:
 
 
 def _anchor(text: str | None) -> Anchor:
-    pem.refuse_private_key((text or "").encode())
-    if text not in {None, *Anchor}:
+    if text is None:
+        return Anchor.LEAF
+    pem.refuse_private_key(text.encode())
+    if text not in set(Anchor):
         raise Rejected("field_invalid", "Send `leaf` or `ca`, or leave the field out.")
-    return Anchor(text or Anchor.LEAF)
+    return Anchor(text)
 
 
 def _flag(text: str | None) -> bool:
-    pem.refuse_private_key((text or "").encode())
-    if text not in (None, "true", "false"):
+    if text is None:
+        return False
+    pem.refuse_private_key(text.encode())
+    if text not in ("true", "false"):
         raise Rejected("field_invalid", "Send `true` or `false`, or leave the field out.")
     return text == "true"
 
