@@ -36,7 +36,10 @@ class AskingFirst(APIRoute):
             if unknown or self.body_field is not None:
                 who = await principal(request, request.headers.get("Trustcast-Tenant"))
                 for guard in guards(self.dependant):
-                    await (guard(who) if isinstance(guard, holding) else guard(request.path_params["name"], who))
+                    if isinstance(guard, holding):
+                        guard.passed(who)
+                    else:
+                        await guard(request.path_params["name"], who)
             if unknown:
                 raise _unknown(known, len(unknown))
             if self.body_field is not None:
