@@ -38,6 +38,7 @@ NO_ENVIRONMENT = {
     "code": "no_environment",
     "detail": "No environment is of a type that takes this certificate; no gateway will trust it until there is one.",
 }
+_KEY_REUSED = asdict(KEY_REUSED)
 
 Routes = dict[tuple[int, str, str], set[str]]  # (tenant, alias key, endpoint) -> environments
 
@@ -196,7 +197,7 @@ def _arrive(transaction: Connection, outcome: Outcome, steps: Sequence[_Step], r
             if step.environment in routed or any(name in step.before.entries for name in names)
         }
         new = [NO_ENVIRONMENT] if one.kind is not Kind.DELETE and not routed else []
-        new += [asdict(KEY_REUSED)] if one.id in outcome.key_reused else []
+        new += [_KEY_REUSED] if one.id in outcome.key_reused else []
         if new:
             warnings[one.id] = [*one.warnings, *new]
     operations.applied(transaction, done, warnings=warnings, at=at)

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from trustcast.domain.certificate import Certificate
 
-_KEPT = 600  # a batch, and a little more
+_KEPT = 10_000  # a whole bulk: it is applied after most of it was validated. A server's certificate takes 2 KB
 
 
 @lru_cache(maxsize=_KEPT)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 GENESIS = "0" * 64
 _BATCH = 2000
+_FACTS = json.JSONEncoder(sort_keys=True, separators=(",", ":"))  # `json.dumps` would make one for each event
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +83,16 @@ def append(transaction: Connection, events: Sequence[AuditEvent], *, at: datetim
         return
     ahead = update(audit_tail).values(sequence=audit_tail.c.sequence + len(events))
     last, previous = transaction.execute(ahead.returning(audit_tail.c.sequence, audit_tail.c.sha256)).one()
-    rows = []
+    rows, when = [], _text(at)
     for sequence, event in enumerate(events, start=last - len(events) + 1):
         told = {
             "actor": event.actor.name,
             "tenant_id": event.actor.tenant_id,
             "address": event.actor.address,
             "action": event.action,
-            "facts": json.dumps(event.facts, sort_keys=True, separators=(",", ":")),
+            "facts": _FACTS.encode(event.facts),
         }
-        sha256 = _sha256(previous, sequence, _text(at), *told.values())
+        sha256 = _sha256(previous, sequence, when, *told.values())
         rows.append({"sequence": sequence, "at": at, **told, "previous_sha256": previous, "sha256": sha256})
         previous = sha256
     transaction.execute(insert(audit_event), rows)
