@@ -6,6 +6,7 @@ Nothing of the input is repeated; that includes the names of fields that there a
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import BaseModel
@@ -70,13 +71,17 @@ _WORDS: Final[dict[str, Callable[[Mapping[str, Any]], str]]] = {
     "datetime_object_invalid": lambda _: _TIME,
     "value_error": lambda context: _sentence(str(context["error"])),
 }
+_MOST: Final = 100  # of what is wrong with one request: nobody reads more
 _CODES: Final = {"missing": "field_missing", "extra_forbidden": "field_unknown"}
 _ANYTHING_ELSE: Final = "This does not fit here; /openapi.json says what does."
 
 
 def field_errors(request: Request, error: RequestValidationError) -> list[FieldError]:
-    """Return what is wrong, each with its `field` (None where it is none in particular), `code` and `detail`."""
-    return [_told(request, one) for one in error.errors()]
+    """Return what is wrong, each with its `field` (None where it is none in particular), `code` and `detail`.
+
+    Of very many errors only the first hundred.
+    """
+    return [_told(request, one) for one in islice(error.errors(), _MOST)]
 
 
 def _told(request: Request, one: Mapping[str, Any]) -> FieldError:
