@@ -23,6 +23,7 @@ from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_event, certificate_blob, operation_chain
 from trustcast_api.accept_request import Request
 from trustcast_api.problems import ForbiddenError
+from trustcast_api.schemas_of_operations import OperationBody, OperationSummary
 from trustcast_worker.announce_expiry import remove_expired
 from trustcast_worker.apply_changes import blame
 from trustcast_worker.validate_uploads import ATTEMPTS
@@ -43,6 +44,14 @@ def wait_for_it(pipeline: Pipeline) -> None:
     pipeline.assert_sound()
 
 
+def warned_of(pipeline: Pipeline, id: str) -> list[str]:  # noqa: A002
+    """What the operation warns of wherever it is shown."""
+    one = pipeline.operation(id)
+    in_short, in_full = OperationSummary.of(one, {}), OperationBody.of(one, {}, [])
+    assert in_short.warnings == in_full.warnings
+    return [each.code for each in in_full.warnings]
+
+
 def woken(pipeline: Pipeline) -> bool:
     """Whether a sweep wakes whoever applies."""
     outbox.drain(pipeline.database, Postbox())
@@ -61,6 +70,21 @@ def test_scheduled_upload_is_judged_at_once_and_applied_when_it_is_due(pipeline:
 
     wait_for_it(pipeline)
     assert (pipeline.operation(scheduled).state, pipeline.trusted()) == (State.APPLIED, {"web"})
+
+
+@pytest.mark.parametrize("fate", ["applied", "called off"])
+def test_nobody_is_told_to_wait_for_what_has_ended(pipeline: Pipeline, fate: str) -> None:
+    made = self_signed("web.example", days=9)
+    scheduled = pipeline.add("web", made=made, activate_at=soon(pipeline))
+    pipeline.run()
+    before = warned_of(pipeline, scheduled)
+
+    if fate == "called off":
+        pipeline.call_off(scheduled)
+    wait_for_it(pipeline)
+
+    assert before[0] == "activates_later"
+    assert warned_of(pipeline, scheduled) == before[1:] != []
 
 
 def test_scheduled_upload_that_no_policy_accepts_is_refused_at_once(pipeline: Pipeline) -> None:
@@ -220,8 +244,27 @@ def test_sweep_wakes_nobody_before_the_time_and_somebody_after_it(pipeline: Pipe
     pipeline.later(minutes=9)
     assert not woken(pipeline)
 
-    pipeline.later(minutes=1, seconds=3)
+    pipeline.later(minutes=1)
     assert woken(pipeline)
+
+
+def test_sweep_wakes_somebody_even_for_what_was_scheduled_a_moment_ahead(pipeline: Pipeline) -> None:
+    """No other wake-up is on its way for it, so none is waited for."""
+    pipeline.add("web", activate_at=soon(pipeline, seconds=1))
+    pipeline.validate()
+
+    pipeline.later(seconds=1)
+
+    assert woken(pipeline)
+
+
+def test_sweep_leaves_what_has_no_time_to_the_wake_up_that_is_on_its_way(pipeline: Pipeline) -> None:
+    pipeline.add("web", activate_at=soon(pipeline, minutes=-1))
+    pipeline.validate()
+
+    pipeline.later(seconds=1)
+
+    assert not woken(pipeline)
 
 
 def test_verdict_about_what_is_scheduled_wakes_nobody(pipeline: Pipeline) -> None:

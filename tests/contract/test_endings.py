@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
@@ -14,6 +15,7 @@ from sqlalchemy import event
 from tests.pipeline import Pipeline
 from trustcast.domain.errors import Unavailable
 from trustcast.storage import operations
+from trustcast.storage.operations import JUDGED
 from trustcast.storage.session import Database
 from trustcast_api.endings import Endings
 
@@ -44,15 +46,34 @@ def run(story: Coroutine[Any, Any, Told]) -> Told:
     return asyncio.run(whole())
 
 
-def test_those_that_ended_are_told_whatever_the_end_was(database: Database) -> None:
+def test_those_that_have_a_verdict_are_told_with_it(database: Database) -> None:
     pipeline = Pipeline(database)
     applied, rejected = pipeline.add("web"), pipeline.add("web", "https://other.example:443")
+    scheduled = pipeline.add("next", activate_at=pipeline.at + timedelta(hours=1))
     pipeline.run()
     waiting = pipeline.add("late")
 
     with database.reading() as transaction:
-        over = operations.ended(transaction, [applied, rejected, waiting, "nobody's"])
-    assert over == {applied, rejected}
+        told = operations.states(transaction, [applied, rejected, scheduled, waiting, "nobody's"])
+    assert told == {applied: "applied", rejected: "rejected", scheduled: "validated", waiting: "received"}
+
+
+def test_verdict_is_the_end_for_who_waits_for_no_more(database: Database) -> None:
+    pipeline, endings = Pipeline(database), Endings(database)
+    id_ = pipeline.add("web", activate_at=pipeline.at + timedelta(hours=1))
+
+    async def story() -> bool:
+        verdict = asyncio.create_task(endings.wait(id_, seconds=20, until=JUDGED))
+        end = asyncio.create_task(endings.wait(id_, seconds=0.5))
+        await asyncio.sleep(0.05)
+        early = verdict.done()
+        await asyncio.to_thread(pipeline.validate)
+        await verdict
+        return early or end.done()
+
+    began = time.monotonic()
+    assert asyncio.run(story()) is False
+    assert time.monotonic() - began < 15
 
 
 def test_many_wait_and_each_is_told_at_its_own_end(database: Database) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,12 +112,12 @@ def test_unknown_environment_is_not_found(api: ServedApi, path: str) -> None:
 # Prefer (RFC 7240)
 
 
-def worked_on(api: ServedApi, *, after: float = 0.15) -> threading.Thread:
-    """Do the worker's part from another thread: after so many seconds, and as soon as there is something to do."""
+def worked_on(api: ServedApi, *, after: float = 0.15, by: Callable[[], object] | None = None) -> threading.Thread:
+    """Do the worker's part, or `by`, from another thread: after so many seconds, once there is something to do."""
 
     def work() -> None:
         time.sleep(after)
-        until(api.work)
+        until(by or api.work)
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -165,6 +166,46 @@ def test_client_does_not_wait_longer_than_it_said(fresh_api: ServedApi) -> None:
 
     assert (answer.status_code, answer.headers["preference-applied"]) == (202, "wait=1")
     assert 0.9 < time.monotonic() - started < 5
+
+
+def upload_for(api: ServedApi, at: datetime, made: Made, *, seconds: int) -> httpx.Response:
+    """Upload for a moment to come, and wait so long."""
+    fields = {"alias": "web", "endpoint": "https://web.example", "activate_at": at.isoformat()}
+    files = {"certificate": ("web.pem", made.pem)}
+    return api.ask("POST", "/v1/certificates", data=fields, files=files, headers={"Prefer": f"wait={seconds}"})
+
+
+def test_who_plans_ahead_waits_for_the_verdict_and_no_longer(fresh_api: ServedApi) -> None:
+    started, worker = time.monotonic(), worked_on(fresh_api, by=fresh_api.pipeline.validate)
+
+    answer = upload_for(fresh_api, datetime.now(UTC) + timedelta(hours=1), self_signed("web.example"), seconds=30)
+
+    worker.join()
+    told = answer.json()
+    assert (answer.status_code, told["state"], told["applied_at"]) == (202, "validated", None)
+    assert "activates_later" in [one["code"] for one in told["warnings"]]
+    assert time.monotonic() - started < 15
+
+
+def test_who_plans_what_is_refused_gets_the_problem(fresh_api: ServedApi) -> None:
+    started, worker = time.monotonic(), worked_on(fresh_api, by=fresh_api.pipeline.validate)
+    over_by_then = self_signed("web.example", days=1)
+
+    answer = upload_for(fresh_api, datetime.now(UTC) + timedelta(days=2), over_by_then, seconds=30)
+
+    worker.join()
+    assert_problem(answer, 400, "certificate_expired")
+    assert time.monotonic() - started < 15
+
+
+def test_who_waits_beyond_the_time_that_was_planned_sees_the_end(fresh_api: ServedApi) -> None:
+    worker = worked_on(fresh_api)
+
+    answer = upload_for(fresh_api, datetime.now(UTC) + timedelta(seconds=1), self_signed("web.example"), seconds=30)
+
+    worker.join()
+    assert (answer.status_code, answer.json()["state"]) == (201, "applied")
+    assert "activates_later" not in [one["code"] for one in answer.json()["warnings"]]
 
 
 @pytest.mark.parametrize(

@@ -313,6 +313,23 @@ def test_batches_of_others_are_not_there(api: ServedApi) -> None:
     assert_problem(api.ask("GET", f"/v1/batches/{batch['id']}"), 404, "batch_not_found")
     assert api.ask("GET", f"/v1/batches/{batch['id']}", headers=acting).json() == batch
     assert api.ask("GET", "/v1/batches", headers=acting).json()["total"] == 1
+    query = f"/v1/operations?batch={batch['id']}"
+    assert api.ask("GET", query).json()["operations"] == []
+    assert api.ask("GET", query, headers=acting).json()["total"] == 1
+
+
+def test_operations_of_a_batch_are_found_with_their_warnings(api: ServedApi) -> None:
+    alias, soon_over = some(), some()
+    send(api, body(member()))
+    batch = told(send(api, body(member(alias), b"{", member(soon_over, self_signed(f"{soon_over}.example", days=9)))))
+    api.work()
+
+    page = api.ask("GET", f"/v1/operations?batch={batch['id']}").json()
+    second = api.ask("GET", f"/v1/operations?batch={batch['id']}&alias={alias}").json()
+
+    assert ([one["alias"] for one in page["operations"]], page["total"]) == ([soon_over, alias], 2)
+    assert "expires_soon" in [one["code"] for one in page["operations"][0]["warnings"]]
+    assert [one["alias"] for one in second["operations"]] == [alias]
 
 
 def test_private_key_in_a_line_is_told_and_in_the_audit_chain(api: ServedApi) -> None:

@@ -181,7 +181,7 @@ def test_unknown_parameter_is_refused(api: ServedApi, path: str) -> None:
 def test_unknown_parameter_is_told_those_there_are(api: ServedApi) -> None:
     detail = api.ask("GET", "/v1/operations?status=applied&x=1").json()["detail"]
 
-    assert detail == "2 of the query's parameters are unknown; there are alias, kind, limit, offset, state."
+    assert detail == "2 of the query's parameters are unknown; there are alias, batch, kind, limit, offset, state."
 
 
 def test_who_may_not_pass_is_not_told_of_parameters(api: ServedApi) -> None:

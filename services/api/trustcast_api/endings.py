@@ -1,4 +1,4 @@
-"""Tells everybody who waits for an operation's end, by one look at the database for all of them."""
+"""Tells everybody who waits for an operation's end or its verdict, by one look at the database for all of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain.errors import Unavailable
 from trustcast.storage import operations
+from trustcast.storage.operations import ENDED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trustcast.storage.operations import State
     from trustcast.storage.session import Database
 
 _LOOK_EVERY_SECONDS = 0.02
@@ -24,13 +28,13 @@ class Endings:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._awaited: dict[asyncio.Future[None], str] = {}
+        self._awaited: dict[asyncio.Future[None], tuple[str, frozenset[State]]] = {}
         self._watch: asyncio.Task[None] | None = None
 
-    async def wait(self, operation: str, *, seconds: float) -> None:
-        """Return once the operation with this id has ended, or after `seconds`. Raises `Unavailable`."""
+    async def wait(self, operation: str, *, seconds: float, until: frozenset[State] = ENDED) -> None:
+        """Return once the operation with this id is in one of `until`, or after `seconds`. Raises `Unavailable`."""
         ending = asyncio.get_running_loop().create_future()
-        self._awaited[ending] = operation
+        self._awaited[ending] = operation, until
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._look_while_somebody_waits())
         try:
@@ -43,18 +47,23 @@ class Endings:
     async def _look_while_somebody_waits(self) -> None:
         while self._awaited:
             try:
-                over = await run_in_threadpool(self._over, set(self._awaited.values()))
+                states = await run_in_threadpool(self._states, {operation for operation, _ in self._awaited.values()})
             except Unavailable as error:
-                self._tell(error, set(self._awaited.values()))
+                self._tell_all(error)
             else:
-                self._tell(None, over)
+                self._tell(states)
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
-    def _tell(self, error: Unavailable | None, ids: set[str]) -> None:
-        for ending, operation in self._awaited.items():
-            if operation in ids and not ending.done():
-                ending.set_result(None) if error is None else ending.set_exception(error)
+    def _tell(self, states: Mapping[str, State]) -> None:
+        for ending, (operation, until) in self._awaited.items():
+            if states.get(operation) in until and not ending.done():
+                ending.set_result(None)
 
-    def _over(self, ids: set[str]) -> set[str]:
+    def _tell_all(self, error: Unavailable) -> None:
+        for ending in self._awaited:
+            if not ending.done():
+                ending.set_exception(error)
+
+    def _states(self, ids: set[str]) -> dict[str, State]:
         with self._database.reading() as transaction:
-            return operations.ended(transaction, ids)
+            return operations.states(transaction, ids)

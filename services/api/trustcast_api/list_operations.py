@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trustcast.storage import operations
+from trustcast.storage import batches, operations
 from trustcast.storage.tables import operation
 
 if TYPE_CHECKING:
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What to look for; None means anything. `alias` is compared without case."""
+    """What to look for; None means anything. `alias` is compared without case, `batch` is a batch's id."""
 
     state: State | None = None
     kind: Kind | None = None
     alias: str | None = None
+    batch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ def list_operations(database: Database, tenant_id: int, filters: Filters, *, lim
         conditions.append(of.kind == filters.kind)
     if filters.alias is not None:
         conditions.append(of.alias_key == filters.alias.lower())
+    if filters.batch is not None:
+        conditions.append(of.id.in_(batches.operations_of(filters.batch)))
     with database.reading() as transaction:
         found, total = operations.page(transaction, conditions, limit=limit, offset=offset)
         return Found(found, total, operations.generations_of(transaction, [one.id for one in found]))

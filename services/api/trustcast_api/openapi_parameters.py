@@ -34,6 +34,7 @@ _BY_TAG: Final[dict[str, dict[str, str]]] = {
         "id": "The operation's id, as in `Location`.",
         "state": "Find by how far it is.",
         "kind": "Find by what was asked for.",
+        "batch": "Find those that the lines of the batch with this id became.",
         "alias": "Find by the certificate's alias; compared without case.",
     },
     "batches": {"id": "The batch's id, as in `Location`."},

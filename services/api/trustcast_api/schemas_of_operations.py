@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from trustcast.storage.operations import Kind, State
+from trustcast.storage.operations import ENDED, Kind, State
 from trustcast_api import problems
 from trustcast_api.schemas import Time, WarningBody
 
@@ -117,7 +117,7 @@ def _told(one: Operation, generations: Mapping[str, int]) -> dict[str, Any]:
         "alias": one.alias,
         "endpoint": one.endpoint,
         "problem": problems.of_operation(one.problem) if one.problem else None,
-        "warnings": [WarningBody.model_validate(warning) for warning in one.warnings],
+        "warnings": [WarningBody.model_validate(warning) for warning in one.warnings if _still_true(one, warning)],
         "generations": dict(generations),
         "converged": one.converged_at is not None,
         "accepted_at": one.accepted_at,
@@ -127,3 +127,8 @@ def _told(one: Operation, generations: Mapping[str, int]) -> dict[str, Any]:
         "converged_at": one.converged_at,
         "requested_by": one.requested_by,
     }
+
+
+def _still_true(one: Operation, warning: Mapping[str, str]) -> bool:
+    """What has ended waits for no time any more."""
+    return one.state not in ENDED or warning["code"] != "activates_later"

@@ -52,10 +52,10 @@ def _forget_keys(database: Database, at: datetime) -> None:
 
 
 def _overdue(transaction: Connection, state: State, at: datetime) -> bool:
-    since = [operations.waiting_since(transaction, state, at=at)]
-    if state is State.VALIDATED:
-        since.append(routing.due_since(transaction))  # the same wake-up serves both
-    return any(one is not None and one + OVERDUE_AFTER <= at for one in since)
+    if operations.any_overdue(transaction, state, at=at, grace=OVERDUE_AFTER):
+        return True
+    since = routing.due_since(transaction) if state is State.VALIDATED else None  # the same wake-up serves both
+    return since is not None and since + OVERDUE_AFTER <= at
 
 
 def _give_up(transaction: Connection, state: State, at: datetime) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Select
 
 REFUSED = "refused"
 _ENDED_BADLY = (State.REJECTED, State.FAILED)
@@ -139,6 +139,12 @@ def problems(transaction: Connection, id: str, *, limit: int, offset: int) -> tu
         .offset(offset)
     )
     return [Line(row.line, row.alias, row.operation, row.problem or row.later) for row in rows], total
+
+
+def operations_of(id: str) -> Select[tuple[str]]:  # noqa: A002
+    """Select the ids of the operations that a batch's lines became. Another condition names the tenant."""
+    of = batch_line.c
+    return select(of.operation).where(of.batch == id, of.operation.is_not(None))
 
 
 def _came_to_nothing(id: str) -> ColumnElement[bool]:  # noqa: A002

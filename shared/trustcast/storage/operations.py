@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, exists, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, exists, func, insert, or_, select, update
 
 from trustcast.domain.errors import NotFound
 from trustcast.storage import blobs, chains, uses
@@ -42,6 +42,7 @@ class State(StrEnum):
 
 
 ENDED = frozenset({State.APPLIED, State.REJECTED, State.FAILED})
+JUDGED = ENDED | {State.VALIDATED}
 PENDING = (State.RECEIVED, State.VALIDATED)
 _CHUNK = 500  # databases bound the parameters of one statement
 
@@ -131,12 +132,12 @@ def get(transaction: Connection, tenant_id: int, id: str) -> Operation:  # noqa:
     return _operation(row)
 
 
-def ended(transaction: Connection, ids: Iterable[str]) -> set[str]:
-    """Return those of `ids` whose operations have ended, whatever tenant's they are."""
-    of, found, ordered = operation.c, set[str](), sorted(ids)
+def states(transaction: Connection, ids: Iterable[str]) -> dict[str, State]:
+    """Return how far those of `ids` are that there are, whatever tenant's they are."""
+    of, found, ordered = operation.c, dict[str, State](), sorted(ids)
     for start in range(0, len(ordered), _CHUNK):
-        over = of.id.in_(ordered[start : start + _CHUNK]), of.state.in_(ENDED)
-        found.update(transaction.execute(select(of.id).where(*over)).scalars())
+        rows = transaction.execute(select(of.id, of.state).where(of.id.in_(ordered[start : start + _CHUNK])))
+        found.update((row.id, State(row.state)) for row in rows)
     return found
 
 
@@ -236,19 +237,18 @@ def in_order(transaction: Connection, sequences: Sequence[int]) -> list[Operatio
     ]
 
 
-def waiting_since(transaction: Connection, state: State, *, at: datetime) -> datetime | None:
-    """Return since when the oldest operation in `state` that nobody leases waits, None if there is none.
+def any_overdue(transaction: Connection, state: State, *, at: datetime, grace: timedelta) -> bool:
+    """Tell whether an operation in `state` that nobody leases waits for longer than `grace`.
 
-    What is scheduled waits to be validated at once, and from its time on to be applied.
+    For what is scheduled no wake-up is on its way when its time comes: to be applied it gets no grace.
     """
     of = operation.c
     free = [of.state == state, or_(of.lease_until.is_(None), of.lease_until < at)]
-    since: ColumnElement[datetime] = of.accepted_at
+    late: ColumnElement[bool] = of.accepted_at <= at - grace
     if state is State.VALIDATED:
         free.append(is_due(at))
-        since = case((of.activate_at > of.accepted_at, of.activate_at), else_=of.accepted_at)
-    oldest: datetime | None = transaction.execute(select(func.min(since)).where(*free)).scalar_one()
-    return oldest
+        late = or_(late, of.activate_at > of.accepted_at)
+    return bool(transaction.execute(select(exists().where(*free, late))).scalar_one())
 
 
 def is_due(at: datetime | BindParameter[datetime]) -> ColumnElement[bool]:

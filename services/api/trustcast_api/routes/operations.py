@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query
@@ -12,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain.errors import Unavailable
-from trustcast.storage.operations import Kind, State
+from trustcast.storage.operations import ENDED, JUDGED, Kind, Operation, State
 from trustcast_api import etags, problems, scopes
 from trustcast_api.accept_request import Request
 from trustcast_api.app_context import Context, context
@@ -51,11 +52,12 @@ def look(
     state: State | None = None,
     kind: Kind | None = None,
     alias: Name | None = None,
+    batch: Name | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
 ) -> OperationPage:
     """List requests, the newest first; GET one of them also tells what its gateways report."""
-    filters = Filters(state=state, kind=kind, alias=alias)
+    filters = Filters(state=state, kind=kind, alias=alias, batch=batch)
     found = list_operations(here.database, who.tenant_id, filters, limit=limit, offset=offset)
     bodies = [OperationSummary.of(one, found.generations[one.id]) for one in found.operations]
     return OperationPage(operations=bodies, total=found.total, limit=limit, offset=offset)
@@ -79,7 +81,8 @@ async def answer_with_operation(
 ) -> Response:
     """Accept what is asked for and answer 202 at once; with `Prefer: wait=N` wait for the end.
 
-    The end is 201, 200 for what adds nothing, or the problem. The certificate that is trusted then has the `ETag`.
+    The end is 201, 200 for what adds nothing, or the problem; for what is scheduled beyond the wait the verdict is as
+    far as it gets: 202, or the problem. The certificate that is trusted then has the `ETag`.
     """
     operation = await accept(here, wanted, who=who, idempotency_key=key)
     headers = {"Location": f"/v1/operations/{operation.id}"}
@@ -89,13 +92,18 @@ async def answer_with_operation(
         headers["Preference-Applied"] = f"wait={seconds}"
         # What was accepted stays accepted, even if the database is away when we look how it went.
         with contextlib.suppress(Unavailable):
-            await here.endings.wait(operation.id, seconds=seconds)
+            await here.endings.wait(operation.id, seconds=seconds, until=_end(here, operation, seconds))
             body = await run_in_threadpool(_body, here, who, operation.id)
     elif operation.state is not State.RECEIVED:
         body = await run_in_threadpool(_body, here, who, operation.id)
     if wait and body.state is State.APPLIED and operation.fingerprint_sha256 is not None:
         headers["ETag"] = etags.of(operation.fingerprint_sha256)
     return _answer(body, headers, waited=wait is not None)
+
+
+def _end(here: Context, operation: Operation, seconds: int) -> frozenset[State]:
+    """Return what to wait for: before its time nothing is applied, so beyond the verdict there is nothing to see."""
+    return JUDGED if operation.is_scheduled(here.now() + timedelta(seconds=seconds)) else ENDED
 
 
 def _answer(body: OperationBody, headers: Mapping[str, str], *, waited: bool) -> Response:
