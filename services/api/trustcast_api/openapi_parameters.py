@@ -14,7 +14,10 @@ _EVERYWHERE: Final = {
         "Up to 255 characters of your choice. The same request with the same key, within a week, has one effect "
         "and gets one answer."
     ),
-    "Prefer": "`wait=N` waits up to N seconds, 60 at most, for the verdict instead of answering 202 (RFC 7240).",
+    "Prefer": (
+        "`wait=N` waits up to N seconds, 60 at most, for the end instead of answering 202 at once (RFC 7240); for the "
+        "verdict, where `activate_at` is beyond that."
+    ),
     "If-Match": "The `ETag` that GET gave for this certificate, or `*`: refuse with 412 if another is trusted by now.",
     "Accept": "The form of the file, where `format` does not say.",
     "Truststore-Password": "What seals the file: 6 characters or more.",
