@@ -78,3 +78,16 @@ def test_kept_problem_has_a_status_whatever_kind_it_is_of(kind: str, status: int
     kept = {"kind": kind, "code": "x", "detail": "No.", "field": None}
 
     assert (problems.of_operation(kept)["status"], problems.of_operation(kept)["errors"]) == (status, [])
+
+
+def test_private_key_stands_alone() -> None:
+    errors = FieldErrors()
+    with errors.of("alias"):
+        raise Rejected("alias_invalid", "No.")
+    with errors.of("certificate"):
+        raise Rejected("private_key", "No.")
+
+    with pytest.raises(RejectedMany) as refused:
+        errors.raise_if_any()
+
+    assert [(one.code, one.field) for one in refused.value.errors] == [("private_key", "certificate")]

@@ -54,6 +54,7 @@ def test_entry_that_names_no_host_has_no_endpoint(sans: Sequence[str], common_na
 
     assert found.problem is not None
     assert (found.request, found.problem.code, found.problem.field) == (None, "endpoint_missing", "endpoint")
+    assert "wildcards do not count" in found.problem.detail
 
 
 def test_endpoint_of_the_upload_is_that_of_every_entry() -> None:
@@ -68,6 +69,17 @@ def test_alias_that_is_none_is_not_shown() -> None:
 
     assert found.problem is not None
     assert (found.alias, found.problem.code) == (None, "alias_invalid")
+    assert "keytool -changealias -alias OLD -destalias NEW" in found.problem.detail
+    assert "a b" not in found.problem.detail
+
+
+def test_key_store_that_may_hold_keys_is_told_that_and_nothing_else() -> None:
+    """A JCEKS is not read, so what a key store leaves out seems to be missing, and its password to be for nothing."""
+    with pytest.raises(RejectedMany) as refused:
+        read_upload(Upload(certificate=b"\xce\xce\xce\xce\0\0\0\2" + bytes(40), password=PASSWORD))
+
+    assert (refused.value.code, refused.value.field) == ("private_key", "certificate")
+    assert len(refused.value.errors) == 1
 
 
 def test_entry_without_a_name_has_no_alias() -> None:

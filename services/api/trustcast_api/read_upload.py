@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -26,8 +26,13 @@ REASONS = {
         "where each of its entries is added under its own alias."
     ),
     "endpoint_missing": (
-        "The certificate names no host, so it is not known which endpoint it is for; send the key store with the "
-        "field endpoint, or this certificate alone."
+        "The certificate names no host (wildcards do not count), so it is not known which endpoint it is for; send "
+        "the key store with the field endpoint, or this certificate alone."
+    ),
+    "alias_invalid": (
+        "The name of this entry is no alias here: 1 to 255 ASCII letters, digits, '.', '_' or '-', with a letter or "
+        "digit first; rename it (keytool -changealias -alias OLD -destalias NEW -keystore file) and send the key "
+        "store again."
     ),
     "keystore_entry_unnamed": (
         "The certificate has no name in the key store, so there is no alias for it; give each one a name "
@@ -55,6 +60,10 @@ class Upload:
     def size(self) -> int:
         """Return how long it is, in bytes and letters."""
         return sum(len(getattr(self, name) or "") for name in self.__slots__)
+
+
+FIELDS = tuple(field.name for field in fields(Upload))
+"""Every field that some form has: a name of these may be repeated, any other is what somebody typed."""
 
 
 def read_upload(upload: Upload) -> Request:
@@ -102,7 +111,7 @@ def read_entries(upload: Upload) -> list[Line]:
 def _line(number: int, entry: Entry, endpoint: str | None, meant: dict[str, Any]) -> Line:
     errors, alias = FieldErrors(), ""
     with errors.of("alias"):
-        alias = aliases.checked(_named(entry))
+        alias = _alias_of(entry)
     with errors.of("certificate"):
         named = _endpoint_of(Certificate.parse(entry.certificate)) if endpoint is None else endpoint
     try:
@@ -113,10 +122,14 @@ def _line(number: int, entry: Entry, endpoint: str | None, meant: dict[str, Any]
     return Line(number, alias, request)
 
 
-def _named(entry: Entry) -> str:
+def _alias_of(entry: Entry) -> str:
+    """Return the entry's name, if it is an alias. Whoever sent a key store cannot just choose another one."""
     if entry.alias is None:
         raise Rejected("keystore_entry_unnamed", REASONS["keystore_entry_unnamed"], field="alias")
-    return entry.alias
+    try:
+        return aliases.checked(entry.alias)
+    except Rejected as refused:
+        raise Rejected(refused.code, REASONS[refused.code], field="alias") from None
 
 
 def _endpoint_of(certificate: Certificate) -> str:
@@ -156,16 +169,18 @@ def _content(upload: Upload, errors: FieldErrors) -> dict[str, Any]:
     """Read what every upload has: the certificate with its chain, and how it is meant."""
     meant = _meant(upload, errors)
     with errors.of("certificate"):
-        chosen = _chosen(_given(upload.certificate), meant.pop("anchor"))
+        chosen = _chosen(upload, meant.pop("anchor"))
         meant |= {"certificate": chosen.certificate, "chain": chosen.chain}
     with errors.of("password"):
         if upload.password is not None:
             pem.refuse_private_key(upload.password.encode())
+        if upload.password is not None and not holds_many(upload):
             raise Rejected("field_unexpected", "A password belongs to a key store, and this is none; leave it out.")
     return meant
 
 
-def _chosen(data: bytes, anchor: Anchor) -> Chosen:
+def _chosen(upload: Upload, anchor: Anchor) -> Chosen:
+    data = _given(upload.certificate)
     if is_keystore(data):
         raise _not_single(data)
     return certificate_file.read(data, anchor=anchor)

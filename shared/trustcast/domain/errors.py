@@ -85,6 +85,10 @@ class FieldErrors:
             self._errors.append(Rejected(error.code, error.detail, field=error.field or field))
 
     def raise_if_any(self) -> None:
-        """Raise `RejectedMany` unless every block went well."""
+        """Raise `RejectedMany` unless every block went well.
+
+        A private key stands alone: what else is wrong no longer matters, and may only seem so because of it.
+        """
+        of_keys = [error for error in self._errors if error.code == "private_key"]
         if self._errors:
-            raise RejectedMany(tuple(self._errors))
+            raise RejectedMany(tuple(of_keys[:1] or self._errors))
