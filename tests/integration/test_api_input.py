@@ -126,7 +126,7 @@ def test_successor_is_read_as_strictly(api: ServedApi, to: tuple[str, str]) -> N
 
     assert fields_at_fault(assert_problem(wrong, 400, "invalid_request")) == {"certificate", "ca", "accept_expired"}
     assert fields_at_fault(assert_problem(missing, 400, "field_missing")) == {"certificate"}
-    assert_problem(unknown, 400, "field_unknown")
+    assert fields_at_fault(assert_problem(unknown, 400, "field_unknown")) == {"alias"}
     assert fields_at_fault(assert_problem(repeated, 400, "field_repeated")) == {"ca"}
     assert_problem(other, 415, "content_type")
     assert not any(MARK in answer.text for answer in (wrong, missing, unknown, repeated, other))

@@ -96,6 +96,7 @@ BAD: dict[str, tuple[bytes, str, str | None]] = {
     "no UTF-8": (b'{"alias": "\xff"}', "line_not_utf8", None),
     "UTF-16": ('{"a":1}'.encode("utf-16-be"), "line_not_json", None),
     "unknown": (odd(extra=MARK), "field_unknown", None),
+    "of a form": (odd(extra=MARK, activate_at=MARK), "field_unknown", "activate_at"),
     "twice": (b'{"alias":"a","alias":"b","endpoint":"e","certificate":"c"}', "field_repeated", "alias"),
     "missing": (b'{"alias":"web","endpoint":"https://web.example"}', "field_missing", "certificate"),
     "type": (odd(alias=7), "field_invalid", "alias"),

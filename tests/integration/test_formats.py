@@ -400,6 +400,18 @@ def test_where_one_certificate_is_asked_for_a_key_store_is_told_what_to_do(
     assert "POST the whole key store to /v1/certificates" in answer.text
 
 
+@pytest.mark.parametrize(("method", "of"), [("PUT", ""), ("POST", "/rotation")])
+def test_password_beside_such_a_key_store_is_no_other_error(api: ServedApi, method: str, of: str) -> None:
+    host = some_host()
+    sent: dict[str, Any] = {"data": {"password": PASSWORD}, "files": {"certificate": trust_only(leaf(host))}}
+
+    answer = api.ask(method, f"/v1/certificates/{host}{of}", **sent)
+    with_none = api.ask(method, f"/v1/certificates/{host}{of}", **sent | {"files": {"certificate": leaf(host).pem}})
+
+    assert_problem(answer, 400, "keystore_not_single")
+    assert_problem(with_none, 400, "field_unexpected")
+
+
 def test_key_store_with_a_key_is_refused_at_every_door(api: ServedApi) -> None:
     made = self_signed("web.example")
     for encryption in (NoEncryption(), BestAvailableEncryption(b"changeit")):

@@ -19,6 +19,7 @@ from trustcast.domain.errors import FieldErrors, Rejected, RejectedMany
 from trustcast.storage.operations import Kind
 from trustcast_api.accept_batch import Line
 from trustcast_api.accept_request import Request
+from trustcast_api.read_upload import FIELDS as FIELDS_OF_FORMS
 
 MAX_LINE_BYTES = 256 * 1024
 MAX_LINES = 10_000
@@ -33,9 +34,10 @@ REASONS = {
     "field_unknown": "There are the members alias, endpoint, certificate and ca, no others.",
     "field_repeated": "Send this member once.",
     "field_missing": "This member is missing.",
-    "field_invalid": "Send a text; for ca send true or false.",
+    "field_invalid": "Send a text, in quotation marks.",
     "certificate_encoding": "Send the certificate in PEM, or the base64 of its DER form (base64 -w0 file.der).",
 }
+_NO_FLAG = "Send true or false, without quotation marks, or leave the member out."
 _BLANK = b" \t\r\n"
 _BETWEEN = "|"  # in no alphabet in which keys are written
 
@@ -131,15 +133,18 @@ def _pairs(data: bytes) -> _Pairs:
 def _members(data: bytes, pairs: _Pairs) -> dict[str, Any]:
     """Return the four members, each once and of its type; what is more or other is searched before it is refused."""
     names = [name for name, _ in pairs]
-    if any(name not in FIELDS for name in names):
-        raise _after_search(_rejected("field_unknown"), data, pairs)
+    if others := [name for name in names if name not in FIELDS]:
+        of_forms = next((name for name in others if name in FIELDS_OF_FORMS), None)
+        raise _after_search(_rejected("field_unknown", of_forms), data, pairs)
     for name in FIELDS:
         if names.count(name) > 1:
             raise _after_search(_rejected("field_repeated", name), data, pairs)
         if name not in names and name != "ca":
             raise _after_search(_rejected("field_missing", name), data, pairs)
     for name, value in pairs:
-        if not isinstance(value, bool if name == "ca" else str):
+        if name == "ca" and not isinstance(value, bool):
+            raise _after_search(Rejected("field_invalid", _NO_FLAG, field=name), data, pairs)
+        if name != "ca" and not isinstance(value, str):
             raise _after_search(_rejected("field_invalid", name), data, pairs)
     return dict(pairs)
 

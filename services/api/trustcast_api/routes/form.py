@@ -10,15 +10,15 @@ from starlette.datastructures import UploadFile
 from trustcast.domain import pem
 from trustcast.domain.errors import Rejected, RejectedMany
 from trustcast_api.problems import UnsupportedMediaError
-from trustcast_api.read_upload import Upload
+from trustcast_api.read_upload import FIELDS, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastapi import Request
 
-CONTENT = ("certificate", "anchor", "ca", "accept_expired", "activate_at")
-NEW = ("alias", "endpoint", *CONTENT, "password")
+CONTENT = ("certificate", "anchor", "ca", "accept_expired", "activate_at", "password")
+NEW = ("alias", "endpoint", *CONTENT)
 
 _DESCRIBED = {
     "alias": {"type": "string", "minLength": 1, "maxLength": 255, "description": "Unique; compared without case."},
@@ -75,8 +75,8 @@ async def _given(request: Request, fields: Sequence[str]) -> dict[str, Any]:
         for name, value in form.multi_items():
             if name not in fields:
                 await run_in_threadpool(pem.refuse_private_key, await _bytes(value))
-                unknown = Rejected("field_unknown", f"There are the fields {_named(fields)}, no others.")
-                raise RejectedMany((unknown,))
+                told = f"There are the fields {_named(fields)}, no others."
+                raise RejectedMany((Rejected("field_unknown", told, field=name if name in FIELDS else None),))
             if name in given:
                 raise Rejected("field_repeated", "Send this field once.", field=name)
             given[name] = await value.read() if isinstance(value, UploadFile) else value
