@@ -132,6 +132,17 @@ def test_slow_bulk_names_what_was_taken(api: ServedApi) -> None:
     whole = api.ask("POST", BULK, content=b"".join(lines), headers=headers).json()
     assert (batch["complete"], batch["lines"] >= 500) == (False, True)
     assert (whole["id"], whole["complete"], whole["states"]["received"]) == (batch["id"], True, 520)
+    assert "The lines that were taken go on" in problem["detail"]
+
+
+def test_slow_bulk_of_which_nothing_was_taken_says_so(api: ServedApi) -> None:
+    with closing(connected(api)) as connection:
+        connection.sendall(head(BULK, NDJSON, "Content-Length: 5000") + body(member("slow")))
+        said = everything(connection)
+
+    problem = json.loads(said.partition(b"\r\n\r\n")[2])
+    assert (problem["code"], problem.get("batch")) == ("body_too_slow", None)
+    assert "No line of it was taken" in problem["detail"]
 
 
 @pytest.mark.parametrize("beginning", [b"GET /heal", b"GET /healthz HTTP/1.1\r\nHost:", b"\r\n"])

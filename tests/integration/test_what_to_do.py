@@ -114,6 +114,19 @@ def test_unknown_field_is_told_those_there_are_and_not_repeated(
     ]
 
 
+@pytest.mark.parametrize("limit", [0, 2**31, True, 1.5, "many", [MARK]])
+def test_wrong_limit_of_a_policy_is_one_error(api: ServedApi, limit: object) -> None:
+    told = {"domain": "x.example", "policy": {"certificates_per_endpoint": limit}}
+
+    assert errors_of(api, "PUT", "/v1/tenants/8", json=told) == [
+        {
+            "field": "policy.certificates_per_endpoint",
+            "code": "field_invalid",
+            "detail": 'Send a whole number from 1 to 2147483647, or "unlimited".',
+        }
+    ]
+
+
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded"])
 def test_body_that_is_no_json_is_told_what_to_send(api: ServedApi, content_type: str) -> None:
     headers = {"Content-Type": content_type}

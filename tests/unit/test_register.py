@@ -52,6 +52,16 @@ def test_endpoint_has_as_many_as_allowed() -> None:
     assert conflict(register, Holding(-1234, "c", WEB.endpoint, "c" * 64))[0] == "endpoint_has_certificate"
 
 
+def test_limit_of_an_endpoint_is_named() -> None:
+    register = Register([WEB], per_endpoint=TWO)
+    register.add(Holding(-1234, "b", WEB.endpoint, "b" * 64))
+
+    with pytest.raises(
+        Conflict, match=f"the 2 certificates that it may have, one of them under the alias {WEB.alias_key}"
+    ):
+        register.add(Holding(-1234, "c", WEB.endpoint, "c" * 64))
+
+
 def test_endpoint_has_any_number_without_a_limit() -> None:
     register = Register([WEB], per_endpoint=ANY)
 

@@ -33,6 +33,7 @@ REASONS = {
         "Idempotency-Key, so do the others."
     ),
 }
+_NOTHING_TAKEN = "The body came too slowly, or its end never came. No line of it was taken; send it again."
 
 
 class BrokenOffError(Exception):
@@ -41,7 +42,8 @@ class BrokenOffError(Exception):
     def __init__(self, batch: Batch | None, code: str) -> None:
         super().__init__(code)
         self.batch = batch
-        self.cause = Rejected(code, REASONS[code])
+        taken = batch is not None and batch.lines > 0
+        self.cause = Rejected(code, REASONS[code] if taken or code != "body_too_slow" else _NOTHING_TAKEN)
 
 
 async def accept_bulk(here: Context, request: Request, *, who: Principal, idempotency_key: str | None) -> Batch:

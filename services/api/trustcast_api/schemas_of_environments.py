@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    PlainValidator,
+    StrictBool,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from trustcast.domain.environment import EnvironmentType
 from trustcast.storage.tenants import OnExpiry
@@ -47,7 +55,27 @@ _TENANT: dict[str, Any] = {"domain": "pizza.example", "on_expiry": "keep", "poli
 _TENANT_REQUEST = _TENANT | {
     "policy": {"certificates_per_endpoint": "unlimited", "allow_server_ca": False, "allow_v1": None}
 }
-PerEndpoint = Annotated[int, Field(strict=True, ge=1, lt=2**31)] | Literal["unlimited"]
+
+
+def _number_or_unlimited(value: object) -> object:
+    """One error for both kinds; of a union each would tell its own."""
+    if value == "unlimited" or (type(value) is int and 1 <= value < 2**31):
+        return value
+    raise ValueError('send a whole number from 1 to 2147483647, or "unlimited"')
+
+
+PerEndpoint = Annotated[
+    int | Literal["unlimited"],
+    PlainValidator(_number_or_unlimited),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "exclusiveMaximum": 2**31, "minimum": 1},
+                {"type": "string", "const": "unlimited"},
+            ]
+        }
+    ),
+]
 
 
 class EnvironmentRequest(BaseModel):

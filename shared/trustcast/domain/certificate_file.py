@@ -9,6 +9,7 @@ the wrapping around it, and private keys are refused before anything else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -58,6 +59,8 @@ REASONS = {
     ),
 }
 
+_FILE_NAME = "This is a file's name, and not what is in the file; with curl write certificate=@file."
+_NAMES_A_FILE = re.compile(rb"[^\r\n\0]{1,255}\.(pem|crt|cer|der|p7b|p7c|p12|pfx|jks)", re.IGNORECASE)
 _OTHERS: tuple[tuple[str, Callable[[bytes], object]], ...] = (
     ("This is a certificate signing request; upload the certificate that the CA made of it.", x509.load_der_x509_csr),
     ("This is a certificate revocation list; upload the backend's certificate.", x509.load_der_x509_crl),
@@ -131,6 +134,8 @@ def _pem_blocks(data: bytes) -> list[bytes]:
         raise _rejected("too_many_certificates")
     blocks = pem.blocks(data)
     if not blocks:
+        if _NAMES_A_FILE.fullmatch(data.strip(_WHITESPACE)):
+            raise Rejected("not_a_certificate", _FILE_NAME, field="certificate")
         raise _rejected("not_a_certificate")
     return blocks
 

@@ -178,7 +178,8 @@ REFUSALS = (
     ),
     Rule(
         "key_size",
-        "The certificate's RSA key is shorter than 2048 or longer than 8192 bits; make a new key and certificate.",
+        "The certificate's RSA key is shorter than 2048 or longer than 8192 bits; make a new key and certificate. "
+        "From 1024 bits on a tenant's policy can accept it (allow_short_keys).",
         _key_size_bad,
     ),
     Rule(
@@ -189,7 +190,8 @@ REFUSALS = (
     ),
     Rule(
         "signature_weak",
-        "The certificate is signed with MD2, MD5 or SHA-1, which can be forged; have it issued with SHA-256.",
+        "The certificate is signed with MD2, MD5 or SHA-1, which can be forged; have it issued with SHA-256. "
+        "MD5 and SHA-1 a tenant's policy can accept (allow_weak_signatures).",
         _signature_too_weak,
     ),
     Rule(
@@ -225,7 +227,7 @@ REFUSALS = (
     ),
     Rule(
         "certificate_expired",
-        "The certificate has expired, or will have expired at activate_at; upload its successor.",
+        "The certificate has expired, or will have before it is to be trusted; upload its successor.",
         lambda case: case.is_expired and not case.accept_expired,
     ),
     Rule(
@@ -271,8 +273,8 @@ WARNINGS = (
     ),
     Rule(
         "v1_accepted",
-        "This X.509 version 1 certificate was accepted because a setting allows it; whoever holds its key can pose "
-        "as any backend of this gateway. Replace it with a version 3 certificate.",
+        "DANGER: this X.509 version 1 certificate was accepted because this tenant's policy allows it; whoever holds "
+        "its key can pose as ANY backend of this gateway. Replace it with a version 3 certificate.",
         lambda case: case.certificate.version == 1,
     ),
     Rule(

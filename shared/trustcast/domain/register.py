@@ -201,12 +201,13 @@ class Register:
         beside = [one for one in self._sharing[new.tenant_id, new.endpoint].values() if one.rotates is None]
         limit = self._per_endpoint[new.tenant_id]
         if limit is not None and len(beside) >= limit:
+            has = "a certificate," if limit == 1 else f"the {limit} certificates that it may have, one of them"
             raise Conflict(
                 "endpoint_has_certificate",
-                f"The endpoint already has a certificate, under the alias {beside[0].alias_key}. "
-                f"Replace it: PUT /v1/certificates/{beside[0].alias_key}; or have both trusted for a while: "
+                f"The endpoint already has {has} under the alias {beside[0].alias_key}. "
+                f"Replace that one: PUT /v1/certificates/{beside[0].alias_key}; or have both trusted for a while: "
                 f"POST /v1/certificates/{beside[0].alias_key}/rotation. "
-                "For several at all times raise this tenant's certificates_per_endpoint, or, for every tenant that has "
+                "For more at all times raise this tenant's certificates_per_endpoint, or, for every tenant that has "
                 "none of its own, TRUSTCAST_CERTIFICATES_PER_ENDPOINT.",
                 field="endpoint",
             )
