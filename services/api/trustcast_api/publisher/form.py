@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.datastructures import UploadFile
 
 from trustcast.domain.errors import Rejected
+from trustcast_api import charset
 from trustcast_api.problems import UnsupportedMediaError
 from trustcast_api.read_upload import Upload
 
@@ -23,6 +24,7 @@ async def read(request: Request) -> Upload:
     """Return what was sent. Raises `UnsupportedMediaError` and `Rejected`."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise UnsupportedMediaError("content_type", "Send the fields as multipart/form-data.")
+    charset.refuse_others(request)
     try:
         fields = await _fields(request)
         certificate = fields.pop("certificate", None)

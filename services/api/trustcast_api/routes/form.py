@@ -9,6 +9,7 @@ from starlette.datastructures import UploadFile
 
 from trustcast.domain import pem
 from trustcast.domain.errors import Rejected, RejectedMany
+from trustcast_api import charset
 from trustcast_api.problems import UnsupportedMediaError
 from trustcast_api.read_upload import FIELDS, Upload
 
@@ -45,6 +46,7 @@ async def read(request: Request, fields: Sequence[str]) -> Upload:
     """Return what was sent of `fields`. Raises `UnsupportedMediaError` and `Rejected`."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise UnsupportedMediaError("content_type", f"Send the fields {_named(fields)} as multipart/form-data.")
+    charset.refuse_others(request)
     try:
         given = await _given(request, fields)
         if isinstance(given.get("certificate"), str):
