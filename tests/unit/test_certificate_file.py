@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import random
 import shutil
 import subprocess
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import permutations
@@ -19,14 +18,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    pkcs7,
-)
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, pkcs7
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -420,101 +412,3 @@ def test_name_of_a_file_is_known_for_one_and_not_repeated(name: str) -> None:
     assert (refused.value.code, refused.value.field) == ("not_a_certificate", "certificate")
     assert "certificate=@file" in refused.value.detail
     assert name.strip() not in refused.value.detail
-
-
-@pytest.mark.parametrize(
-    "within",
-    [
-        pytest.param(base64.b64encode, id="base64"),
-        pytest.param(lambda key: base64.b64encode(base64.b64encode(key)), id="base64 of base64"),
-        pytest.param(lambda key: base64.b64encode(key).decode().encode("utf-16"), id="UTF-16"),
-        pytest.param(lambda key: base64.b64encode(base64.encodebytes(key).decode().encode("utf-16")), id="both"),
-    ],
-)
-def test_private_key_in_a_comment_of_a_certificate_is_refused_whatever_the_file_is(
-    within: Callable[[bytes], bytes],
-) -> None:
-    key = rsa_key().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    comment = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.16.840.1.113730.1.13"), within(key))
-    root = authority("Root", extensions=[(comment, False)])
-    leaf = issued(root)
-    together = pkcs7.serialize_certificates([leaf.certificate, root.certificate], Encoding.DER)
-
-    assert _code(root.der) == "private_key"
-    assert _code(root.pem) == "private_key"
-    assert _code(root.pem.replace(b"\n", b" \n")) == "private_key"
-    assert _code(leaf.pem + root.pem) == "private_key"
-    assert _code(together) == "private_key"
-    assert _code(_armoured("PKCS7", together)) == "private_key"
-
-
-RSA_TOO_COSTLY = {
-    "16384 bits": (16384, 2**64 - 1),
-    "exponent of 1500 bits": (3072, 2**1500 - 1),
-    "512 bits": (512, 65537),
-    "even exponent": (2048, 65536),
-}
-
-
-def _invented(bits: int, exponent: int, issuer: x509.Name, subject: x509.Name) -> bytes:
-    """A certificate whose key and signature are made up; the key is as long as the modulus says."""
-    modulus = random.Random(bits).getrandbits(bits) | 1 << (bits - 1) | 1
-    key = _der(0x30, _der(2, _number(modulus)) + _der(2, _number(exponent)))
-    spki = _der(0x30, bytes.fromhex("300d06092a864886f70d0101010500") + _der(3, b"\0" + key))
-    signer = ec_key()
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(signer.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
-        .not_valid_after(datetime(2027, 1, 1, tzinfo=UTC))
-        .sign(signer, hashes.SHA256())
-    )
-    own = signer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    ecdsa, rsa_sha256 = (bytes.fromhex(one) for one in ("300a06082a8648ce3d040302", "300d06092a864886f70d01010b0500"))
-    signed = made.tbs_certificate_bytes.replace(own, spki).replace(ecdsa, rsa_sha256)
-    signed = _der(0x30, signed[4:] if signed[1] == 0x82 else signed[3:])
-    signature = b"\0" + random.Random(exponent).randbytes((bits + 7) // 8 - 1)
-    return _der(0x30, signed + rsa_sha256 + _der(3, b"\0" + signature))
-
-
-def _number(value: int) -> bytes:
-    return value.to_bytes(value.bit_length() // 8 + 1)
-
-
-def _der(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    length = (
-        bytes([size])
-        if size < 128
-        else bytes([0x80 + (size.bit_length() + 7) // 8]) + size.to_bytes((size.bit_length() + 7) // 8)
-    )
-    return bytes([tag]) + length + content
-
-
-def _named(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-@pytest.mark.parametrize("kind", RSA_TOO_COSTLY)
-def test_signature_of_a_key_that_no_policy_accepts_is_not_computed(kind: str) -> None:
-    made = _invented(*RSA_TOO_COSTLY[kind], _named("a"), _named("a"))
-
-    assert Certificate.parse(made).self_signed
-    assert Certificate.parse(made).self_signature_valid is None
-
-
-@pytest.mark.parametrize("bits", [8192, 16384])
-def test_twenty_certificates_with_the_costliest_keys_take_no_time(bits: int) -> None:
-    names = [_named(str(number)) for number in range(16)]
-    links = [_invented(bits, 2**64 - 1, above, below) for above, below in zip(names[1:], names, strict=False)]
-    several = [_invented(bits, 2**64 - 1, names[-1], names[-1]) for _ in range(5)]
-    alone = [_invented(bits, 2**64 - 1, _named(f"alone {number}"), _named(f"alone {number}")) for number in range(20)]
-    for made in (links + several, alone):
-        data = b"".join(_armoured("CERTIFICATE", one) for one in made)
-        begun = time.process_time()
-
-        assert _code(data) in {"chain_ambiguous", "chain_unrelated"}
-        assert time.process_time() - begun < 0.3  # 0.05 where nothing disturbs
