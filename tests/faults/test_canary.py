@@ -72,7 +72,8 @@ class Canary:
 
     def _tables(self) -> Iterator[tuple[str, bytes]]:
         database = self.database()
-        with database.engine.connect() as connection:
+        # Between two tables much is searched: a transaction that stands idle is ended.
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             for table in inspect(connection).get_table_names():
                 rows = connection.execute(text(f'SELECT * FROM "{table}"'))  # noqa: S608 - the database's own names
                 yield f"table {table}", b"|".join(_bytes(value) for row in rows for value in row)
