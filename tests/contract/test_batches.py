@@ -196,6 +196,50 @@ def test_key_of_a_batch_is_no_key_of_another_request(database: Database) -> None
         pipeline.add("web", key="k")
 
 
+def test_batch_that_was_stopped_is_answered_for_what_stopped_it_alone(database: Database) -> None:
+    pipeline, problem = Pipeline(database), Rejected("bulk_too_long", "There are more lines.")
+
+    def stopped(sha256: str, problem: Rejected | None) -> Batch:
+        batch, at = begun(pipeline, key="k"), pipeline.at
+        return accept_lines(
+            database, batch, [line(1)], upto=1, sha256=sha256, complete=True, who=ADMIN, at=at, problem=problem
+        )
+
+    first = stopped(SOME_SHA256, problem)
+
+    assert stopped(SOME_SHA256, problem) == first
+    for other, reason in [(NOTHING_SHA256, problem), (NOTHING_SHA256, None), (SOME_SHA256, None)]:
+        with pytest.raises(KeyReusedError):
+            stopped(other, reason)
+    assert number_of_operations(database) == 1
+
+
+def test_lines_that_a_batch_has_are_not_written_down_again(database: Database) -> None:
+    pipeline = Pipeline(database)
+    batch = take(pipeline, begun(pipeline, key="k"), line(1), line(2), upto=2, complete=False)
+
+    for lines, upto in [([line(1)], 1), ([line(2), line(3)], 3), ([], 1)]:
+        with pytest.raises(KeyReusedError):
+            take(pipeline, batch, *lines, upto=upto)
+
+    assert stored(database, batch) == batch
+    assert number_of_operations(database) == 2
+
+
+def test_key_of_a_batch_is_no_key_of_a_batch_of_another_kind(database: Database) -> None:
+    pipeline = Pipeline(database)
+
+    def of(*asked: str) -> Batch:
+        return begin(database, who=ADMIN, idempotency_key="k", at=pipeline.at, asked=asked)
+
+    batch = of("keystore", SOME_SHA256)
+
+    assert of("keystore", SOME_SHA256) == batch
+    for other in [(), ("keystore", NOTHING_SHA256)]:
+        with pytest.raises(KeyReusedError):
+            of(*other)
+
+
 def test_batch_that_is_stopped_keeps_its_lines_and_says_why(database: Database) -> None:
     pipeline = Pipeline(database)
     problem = Rejected("bulk_too_long", "There are more lines.")

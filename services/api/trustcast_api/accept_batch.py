@@ -46,12 +46,16 @@ class Line:
     problem: Rejected | None = None
 
 
-def begin(database: Database, *, who: Principal, idempotency_key: str | None, at: datetime) -> Batch:
+def begin(
+    database: Database, *, who: Principal, idempotency_key: str | None, at: datetime, asked: Sequence[str] = ()
+) -> Batch:
     """Return a new batch, or the one that was begun before with the same key.
+
+    `asked` is what tells this batch from others with the key: nothing for a bulk, whose lines are to come.
 
     Raises `KeyReusedError` for a key that was used for something else, and `Unavailable`.
     """
-    use = use_of(who, idempotency_key, "batch")
+    use = use_of(who, idempotency_key, "batch", *asked)
     with database.writing() as transaction:
         if use is not None and (earlier := idempotency.take(transaction, use, at=at)) is not None:
             return batches.get(transaction, who.tenant_id, earlier["batch"])
@@ -90,12 +94,14 @@ def accept_lines(  # noqa: PLR0913 - each is given by name
     there are no more, with a `problem` because no more are taken. What becomes of a line never stops the others.
 
     Raises `Conflict("batch_under_way")` where another request went on with the batch meanwhile, `KeyReusedError` where
-    that was complete with other content, and `Unavailable`.
+    that was complete with other content or has these lines, and `Unavailable`.
     """
     kept = operations.problem(problem) if problem is not None else None
     new = replace(batch, lines=upto, lines_sha256=sha256, complete=complete, problem=kept)
     if batch.complete:
         return _the_same(batch, new)
+    if upto < batch.lines or any(one.number <= batch.lines for one in lines):
+        raise KeyReusedError
     terms = _Terms(who, at, unregistered)
     for write in (_together, _one_by_one):
         with database.writing() as transaction:
@@ -124,14 +130,18 @@ class _Terms:
 
 
 def _the_same(found: Batch, new: Batch) -> Batch:
-    """Return what is there if it is what would be: the same lines, sent twice."""
+    """Return what is there if it is what would be: the same lines, sent twice, and stopped for the same reason."""
     if not found.complete or not new.complete:
         raise Conflict(
             "batch_under_way", "Another request with this Idempotency-Key is sending this batch; wait for its end."
         )
-    if (found.lines, found.lines_sha256) != (new.lines, new.lines_sha256) and found.problem is None:
+    if _content(found) != _content(new):
         raise KeyReusedError
     return found
+
+
+def _content(batch: Batch) -> tuple[int, str, str | None]:
+    return batch.lines, batch.lines_sha256, batch.problem["code"] if batch.problem is not None else None
 
 
 def _together(transaction: Connection, lines: Sequence[Line], terms: _Terms) -> _Results:

@@ -21,12 +21,14 @@ def accept_keystore(here: Context, lines: Sequence[Line], *, who: Principal, ide
 
     Raises `KeyReusedError`, `Conflict("batch_under_way")` and `Unavailable`.
     """
+    sha256 = _sha256(lines)
+    asked = ["keystore", sha256]
     batch = accept_lines(
         here.database,
-        begin(here.database, who=who, idempotency_key=idempotency_key, at=here.now()),
+        begin(here.database, who=who, idempotency_key=idempotency_key, at=here.now(), asked=asked),
         lines,
         upto=len(lines),
-        sha256=_sha256(lines),
+        sha256=sha256,
         complete=True,
         who=who,
         at=here.now(),
