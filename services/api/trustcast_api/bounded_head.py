@@ -23,7 +23,8 @@ class BoundedHead(HttpToolsProtocol):
     already, with nothing. Far above what any of our answers needs, so that what is merely too long is refused by
     whoever knows why.
 
-    All heads together whose ends have not come keep `MAX_HEADS_BYTES` of memory; whoever goes beyond that gets 431.
+    All heads together whose ends have not come keep `MAX_HEADS_BYTES` of memory. Beyond that those are ended with 408
+    which kept most for longest, so that nobody is refused because others do not end.
 
     A head has to be complete `head_seconds` after its first byte, and the first one after the connection was made:
     else 408. Where a request was answered before its body was over, the rest is read and dropped for
@@ -34,7 +35,9 @@ class BoundedHead(HttpToolsProtocol):
     linger_seconds = LINGER_SECONDS
 
     kept: ClassVar[int] = 0  # bytes of heads, by all connections of this process
+    heads: ClassVar[set[BoundedHead]] = set()  # that keep any
     _kept = 0  # by this one
+    _kept_since = 0.0
 
     _beside: int | None = None  # bytes so far; None outside of a request
     _in_head = False
@@ -106,21 +109,44 @@ class BoundedHead(HttpToolsProtocol):
             return
         self._beside += len(data) - self._body
         self._keep(self._beside if self._in_head else 0)
-        if self._beside > MAX_HEAD_BYTES or (self._in_head and BoundedHead.kept > MAX_HEADS_BYTES):
+        if self._beside > MAX_HEAD_BYTES:
             if self._in_head:
                 self.transport.write(_TOO_LARGE)
             self.transport.close()
+        while BoundedHead.kept > MAX_HEADS_BYTES:
+            max(BoundedHead.heads, key=BoundedHead.cost).drop()
 
     def _keep(self, number: int) -> None:
+        if number and not self._kept:
+            self._kept_since = self.loop.time()
+            BoundedHead.heads.add(self)
+        elif self._kept and not number:
+            BoundedHead.heads.discard(self)
         BoundedHead.kept += number - self._kept
         self._kept = number
+
+    def cost(self) -> float:
+        """Return what it kept and for how long, in byte seconds."""
+        return self._kept * (self.loop.time() - self._kept_since)
+
+    def drop(self) -> None:
+        """Wait no more for its end."""
+        self._keep(0)
+        if not self.transport.is_closing():
+            if self._is_idle():
+                self.transport.write(_TOO_SLOW)
+            self.transport.close()
+
+    def _is_idle(self) -> bool:
+        """Tell whether no answer is under way."""
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # at first None
 
     def _wait_for_head(self) -> None:
         self._waiting = self.loop.call_later(self.head_seconds, self._too_slow)
 
     def _too_slow(self) -> None:
         self._waiting = None
-        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]  # at first None
+        if not self._is_idle():
             self._wait_for_head()  # while an answer is under way nothing more is read
         elif not self.transport.is_closing():
             if self._bytes_came:
