@@ -257,6 +257,11 @@ HOSTILE = {
     "wide characters": b"A\0",
     "wide short runs": ("A" * 40 + "!").encode("utf-16-le"),
     "random": random.Random(4).randbytes(SIZE),
+    "base64 of base64 of base64": base64.b64encode(
+        base64.b64encode(base64.b64encode(random.Random(4).randbytes(SIZE)))
+    ),
+    "hexadecimal digits": random.Random(4).randbytes(SIZE).hex().encode(),
+    "wide hexadecimal digits": random.Random(4).randbytes(SIZE).hex().encode("utf-16-le"),
 }
 
 
@@ -266,7 +271,8 @@ def test_searching_takes_time_in_proportion_to_the_size(name: str) -> None:
     begun = time.process_time()
 
     assert not _found(data)
-    assert not _found(base64.b64encode(data)[:SIZE])
+    # In base64 this is base64 of base64 at three alignments.
+    assert _found(base64.b64encode(data)[:SIZE]) is (name == "quoted base64")
     assert time.process_time() - begun < 0.5  # 0.04 where nothing disturbs
 
 
@@ -285,6 +291,51 @@ def test_private_key_hidden_in_an_extension_is_found() -> None:
     hidden = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), key)
 
     assert _found(self_signed(extensions=[(hidden, False)]).pem)
+
+
+WITHIN: dict[str, Callable[[bytes], bytes]] = {
+    "base64": base64.b64encode,
+    "base64 in lines": base64.encodebytes,
+    "base64 of base64": lambda key: base64.b64encode(base64.b64encode(key)),
+    "UTF-16": lambda key: base64.b64encode(key).decode().encode("utf-16"),
+    "base64 of UTF-16": lambda key: base64.b64encode(base64.b64encode(key).decode().encode("utf-16")),
+    "UTF-16 of base64 of base64": lambda key: base64.b64encode(base64.b64encode(key)).decode().encode("utf-16"),
+    "hexadecimal": lambda key: key.hex().encode(),
+    "base64 of hexadecimal": lambda key: base64.b64encode(key.hex().upper().encode()),
+}
+
+
+@pytest.mark.parametrize("within", WITHIN)
+@pytest.mark.parametrize("form", FORMS)
+def test_private_key_in_a_comment_is_found_in_the_certificate(form: str, within: str) -> None:
+    comment = x509.ObjectIdentifier("2.16.840.1.113730.1.13")
+    hidden = x509.UnrecognizedExtension(comment, b"key: " + WITHIN[within](_keys()[form]))
+    made = self_signed(extensions=[(hidden, False)])
+
+    assert _found(made.der)
+
+
+@pytest.mark.parametrize("within", ["base64", "base64 in lines", "UTF-16", "hexadecimal"])
+@pytest.mark.parametrize("form", FORMS)
+def test_private_key_in_a_comment_is_found_in_pem(form: str, within: str) -> None:
+    comment = x509.ObjectIdentifier("2.16.840.1.113730.1.13")
+    hidden = x509.UnrecognizedExtension(comment, WITHIN[within](_keys()[form]))
+    made = self_signed(extensions=[(hidden, False)])
+
+    assert _found(made.pem)
+    assert _found(MADE.pem + made.pem + MADE.pem)
+
+
+@pytest.mark.parametrize("place", ["before the certificate", "after the certificate"])
+def test_fragment_of_a_key_right_beside_a_certificate_is_found(place: str) -> None:
+    fragment = base64.b64encode(_keys()["PKCS #8 RSA DER"])[:36]
+
+    assert _found(PLACES[place](fragment))
+
+
+def test_so_much_that_is_base64_however_it_is_read_is_in_no_certificate() -> None:
+    assert not _found(b"V" * 250)
+    assert _found(b"V" * SIZE)
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,8 @@ def read(data: bytes, *, anchor: Anchor = Anchor.LEAF) -> Chosen:
     if len(found) > MOST_CERTIFICATES:
         raise _rejected("too_many_certificates")
     for one in found:
+        if one != data:  # then it was searched as a part of something: now it is itself, byte by byte as it is stored
+            pem.refuse_private_key(one, "certificate")
         Certificate.parse(one)
     return Chosen(found[0]) if len(found) == 1 else _chosen(found, anchor)
 

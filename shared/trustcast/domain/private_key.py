@@ -1,7 +1,8 @@
 """Recognising private key material in whatever form it is pasted or uploaded.
 
 Trustcast never wants a private key, so a false alarm costs one upload and a miss puts a secret where it must not
-be: everything is searched for, wherever in the bytes it stands, also inside base64, UTF-16 and other structures.
+be: everything is searched for, wherever in the bytes it stands, also inside base64, hexadecimal digits, UTF-16 and
+other structures, and in two of these one in the other.
 
 Every upload comes through here. So a search begins with a few bytes that a certificate hardly ever holds: to find
 that they are missing takes no time, and the patterns are tried only where they are there.
@@ -12,11 +13,12 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from trustcast.domain import der as asn1
 
-_WORDS = (b"PRIVATE KEY", b"openssh-key-v1", b"PuTTY-User-Key-File-", b"DEK-Info:")
+# Each with the word key, large or small.
+_WORDS = (b"PRIVATE KEY", b"openssh-key-v1", b"PuTTY-User-Key-File-")
 _IN_ANY_CASE = re.compile(rb"begin[^\r\n]{0,40}private[ _-]?key")
 # Two words that are a key only together.
 _PAIRS = (
@@ -26,28 +28,36 @@ _PAIRS = (
 
 _KEYSTORE_STARTS = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
 _LENGTH = rb"(?:[\0-\x80]|\x81.|\x82..|\x83...|\x84....)"
-# What stands in the middle of each, and the whole.
+_PKCS = b"\x2a\x86\x48\x86\xf7\x0d\x01"
+# What several have in common, and of each what stands in its middle, and the whole.
 _STRUCTURES = tuple(
-    (middle, re.compile(whole, re.DOTALL))
-    for middle, whole in (
-        (b"\xfe\xed\xfe\xed\0\0\0", rb"\xfe\xed\xfe\xed\0\0\0[\x01\x02]"),  # JKS
-        (b"\xce\xce\xce\xce\0\0\0", rb"\xce\xce\xce\xce\0\0\0[\x01\x02]"),  # JCEKS
-        # BKS and BouncyCastle UBER: version, length of the salt
-        (b"\0\0\0\x14", rb"\0\0\0[\x01\x02]\0\0\0\x14"),
-        # PFX (RFC 7292): SEQUENCE { INTEGER 3, SEQUENCE { OID pkcs7-data or -signedData; indefinite lengths occur
+    (mark, tuple((middle, re.compile(whole, re.DOTALL)) for middle, whole in structures))
+    for mark, structures in (
         (
-            b"\x2a\x86\x48\x86\xf7\x0d\x01\x07",
-            rb"\x02\x01\x03\x30" + _LENGTH + rb"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07[\x01\x02]",
+            b"\0\0\0",
+            (
+                (b"\xfe\xed\xfe\xed\0\0\0", rb"\xfe\xed\xfe\xed\0\0\0[\x01\x02]"),  # JKS
+                (b"\xce\xce\xce\xce\0\0\0", rb"\xce\xce\xce\xce\0\0\0[\x01\x02]"),  # JCEKS
+                # BKS and BouncyCastle UBER: version, length of the salt
+                (b"\0\0\0\x14", rb"\0\0\0[\x01\x02]\0\0\0\x14"),
+            ),
         ),
-        # EncryptedPrivateKeyInfo (RFC 5958): SEQUENCE { SEQUENCE { OID of PKCS #5 …
         (
-            b"\x2a\x86\x48\x86\xf7\x0d\x01\x05",
-            rb"\x30" + _LENGTH + rb"\x30" + _LENGTH + rb"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x05",
-        ),
-        # … or of PKCS #12's ciphers
-        (
-            b"\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01",
-            rb"\x30" + _LENGTH + rb"\x30" + _LENGTH + rb"\x06\x0a\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01",
+            _PKCS,
+            (
+                # PFX (RFC 7292): SEQUENCE { INTEGER 3, SEQUENCE { OID pkcs7-data or -signedData; maybe in BER
+                (
+                    _PKCS + b"\x07",
+                    rb"\x02\x01\x03\x30" + _LENGTH + rb"\x06\x09" + re.escape(_PKCS) + rb"\x07[\x01\x02]",
+                ),
+                # EncryptedPrivateKeyInfo (RFC 5958): SEQUENCE { SEQUENCE { OID of PKCS #5 …
+                (_PKCS + b"\x05", rb"\x30" + _LENGTH + rb"\x30" + _LENGTH + rb"\x06\x09" + re.escape(_PKCS) + rb"\x05"),
+                # … or of PKCS #12's ciphers
+                (
+                    _PKCS + b"\x0c\x01",
+                    rb"\x30" + _LENGTH + rb"\x30" + _LENGTH + rb"\x06\x0a" + re.escape(_PKCS) + rb"\x0c\x01",
+                ),
+            ),
         ),
     )
 )
@@ -62,28 +72,48 @@ _LEAST_RSA_OCTETS = 32
 _MOST_LOOKALIKES = 100
 
 _BLOCK = re.compile(rb"-----BEGIN (CERTIFICATE|PKCS7|CMS)-----([A-Za-z0-9+/\r\n]{64,}+={0,2}+[\r\n]*+)-----END \1-----")
-_BASE64_RUN = re.compile(rb"[A-Za-z0-9+/]{40,}")
-_NOT_BASE64_SPACE = b" \t\n\r\v\f"
+# To find out that there is no run takes a tenth of the time with each byte's kind in its place.
+_RUN = (b"A" * 40, re.compile(rb"[A-Za-z0-9+/]{40,}"))
+# Beside a certificate there is nothing else, so what is there may be the short last line of a key.
+_FRAGMENT = (b"A" * 16, re.compile(rb"[A-Za-z0-9+/]{16,}"))
+_KINDS = bytes(b"A"[0] if re.match(rb"[A-Za-z0-9+/_-]", bytes([one])) else b" "[0] for one in range(256))
+_HEX_RUN = re.compile(rb"[0-9A-Fa-f]{64,}")
+_SHORTEST_HEX = b"0" * 64
+_HEX_KINDS = bytes(b"0"[0] if re.match(rb"[0-9A-Fa-f]", bytes([one])) else b" "[0] for one in range(256))
+_LEAST_WITHIN = 10_000
+_WHITE_SPACE = b" \t\n\r\v\f"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _END_OF_PART = b"\xff|\xff|\xff|\xff"
 
 
 def found_in(data: bytes) -> bool:
-    """Tell whether `data` holds private key material, or a key store, which is made to hold it."""
-    # What UTF-16 and UTF-32 make of ASCII. None of the marks in a text has a zero byte.
-    plain = data.replace(b"\0", b"")
+    """Tell whether `data` holds private key material, or a key store, which is made to hold it.
+
+    What its base64, hexadecimal digits and PEM blocks hold is searched, and what the base64 and digits in that hold.
+    """
+    plain = _without_zeros(data)
     if len(plain) != len(data) and _binary_in(data):
         return True
-    return any(_text_in(form) or _binary_in(form) for form in _forms(plain))
-
-
-def _forms(data: bytes) -> Iterator[bytes]:
     contents: list[bytes] = []
-    rest = _BLOCK.sub(lambda block: _moved(block, contents), data)
-    yield rest
-    if contents:
-        yield _END_OF_PART.join(contents)
-    yield from _decodings(rest)
+    rest = _BLOCK.sub(lambda block: _moved(block, contents), plain)
+    if _text_in(rest) or _binary_in(rest):
+        return True
+    left, blocks = max(2 * len(data), _LEAST_WITHIN), [_END_OF_PART.join(contents)] if contents else []
+    for form in chain(blocks, _decodings(_runs(rest, _FRAGMENT if contents else _RUN))):
+        text = _without_zeros(form)
+        runs = _runs(text, _RUN)
+        left -= sum(map(len, runs))
+        # No certificate holds so much base64 that is base64 again at three alignments; each of them takes time.
+        if left < 0 or _binary_in(form) or _text_in(text):
+            return True
+        if any(_binary_in(one) or _text_in(_without_zeros(one)) for one in _decodings(runs)):
+            return True
+    return False
+
+
+def _without_zeros(data: bytes) -> bytes:
+    """What UTF-16 and UTF-32 make of ASCII, as it was. None of the marks in a text has a zero byte."""
+    return data.translate(None, b"\0") if b"\0" in data else data
 
 
 def _moved(block: re.Match[bytes], contents: list[bytes]) -> bytes:
@@ -103,19 +133,18 @@ def _moved(block: re.Match[bytes], contents: list[bytes]) -> bytes:
 
 
 def _text_in(data: bytes) -> bool:
-    if any(words in data for words in _WORDS):
-        return True
     lower = data.lower()
-    if b"private" in lower and _IN_ANY_CASE.search(lower):
+    if b"key" in lower and (any(words in data for words in _WORDS) or _IN_ANY_CASE.search(lower)):
         return True
-    return any(word in data and other.search(data) for word, other in _PAIRS)
+    return b"DEK-Info:" in data or any(word in data and other.search(data) for word, other in _PAIRS)
 
 
 def _binary_in(data: bytes) -> bool:
     if data.startswith(_KEYSTORE_STARTS):
         return True
-    if any(middle in data and whole.search(data) for middle, whole in _STRUCTURES):
-        return True
+    for mark, structures in _STRUCTURES:
+        if mark in data and any(middle in data and whole.search(data) for middle, whole in structures):
+            return True
     # No certificate, and no chain of them, holds so many; each of them takes time.
     lookalikes = list(islice(_VERSIONED.finditer(data), _MOST_LOOKALIKES))
     return len(lookalikes) == _MOST_LOOKALIKES or any(_is_key_after_version(data, each.end()) for each in lookalikes)
@@ -142,9 +171,20 @@ def _is_key_after_version(data: bytes, at: int) -> bool:
             return data[second.body : second.body + 1] == b"\x06" and third in (b"\x04", b"\x24", b"")
 
 
-def _decodings(text: bytes) -> Iterator[bytes]:
-    """All long runs of base64 at each of the four alignments: words before a run may have shifted it."""
-    runs = _BASE64_RUN.findall(text.translate(_URL_SAFE, _NOT_BASE64_SPACE))
+def _runs(text: bytes, run: tuple[bytes, re.Pattern[bytes]]) -> list[bytes]:
+    """All runs of base64, white space left out, that are as long as `run` asks for."""
+    shortest, pattern = run
+    if shortest not in text.translate(_KINDS, _WHITE_SPACE):
+        return []
+    return pattern.findall(text.translate(_URL_SAFE, _WHITE_SPACE))
+
+
+def _decodings(runs: list[bytes]) -> Iterator[bytes]:
+    """All runs at each of the four alignments: words before a run may have shifted it. Digits also as hexadecimal."""
     for shift in range(4) if runs else ():
         aligned = (run[shift : len(run) - (len(run) - shift) % 4] for run in runs)
         yield _END_OF_PART.join(map(binascii.a2b_base64, aligned))
+    joined = b"|".join(runs)
+    digits = _HEX_RUN.findall(joined) if _SHORTEST_HEX in joined.translate(_HEX_KINDS) else []
+    for shift in range(2) if digits else ():
+        yield _END_OF_PART.join(binascii.a2b_hex(run[shift : len(run) - (len(run) - shift) % 2]) for run in digits)
