@@ -15,13 +15,14 @@ from ipaddress import ip_address
 from typing import Self, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
 from trustcast.domain import der as asn1
+from trustcast.domain import signatures
 from trustcast.domain.errors import Rejected
 
 # Filters belong to the process, so they stand here, where they are in force before anybody parses. What `cryptography`
@@ -161,7 +162,7 @@ class Certificate:
             key=_key(loaded, spki),
             is_ca=extensions.is_ca(),
             self_signed=self_signed,
-            self_signature_valid=_signed_itself(loaded) if self_signed else None,
+            self_signature_valid=signatures.issued(loaded, loaded) if self_signed else None,
             signature_hash=_signature_hash(loaded),
             key_cert_sign=extensions.key_cert_sign(),
             extended_key_usages=extensions.extended_key_usages(),
@@ -339,17 +340,6 @@ def _has_usual_trailer(der: bytes, index: int) -> bool:
     algorithm = asn1.children(der, asn1.element(der))[index]
     fields = [field for parameters in asn1.children(der, algorithm)[1:] for field in asn1.children(der, parameters)]
     return all(der[each.body : each.end] == _PSS_TRAILER_1 for each in fields if each.tag == _PSS_TRAILER)
-
-
-def _signed_itself(loaded: x509.Certificate) -> bool | None:
-    try:
-        loaded.verify_directly_issued_by(loaded)
-    except InvalidSignature:
-        return False
-    # An algorithm that nobody here can compute; the policy refuses it by its name.
-    except (UnsupportedAlgorithm, TypeError, ValueError):
-        return None
-    return True
 
 
 def _common_name(subject: x509.Name) -> str | None:

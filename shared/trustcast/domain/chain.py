@@ -6,10 +6,10 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from trustcast.domain import der as asn1
+from trustcast.domain import signatures
 from trustcast.domain.errors import Rejected
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 LONGEST = 10
 MOST_CHECKS = 40
-"""Of signatures in one file. A chain of 20 needs 20; with a key of the costliest kind each takes 6 ms."""
+"""Of signatures in one file. A chain of 20 needs 20."""
+MOST_MILLISECONDS = 25
+"""That these checks may take by `signatures.cost`: enough for 20 with the costliest key that the policy knows."""
 
 REASONS = {
     "chain_unrelated": (
@@ -46,7 +48,7 @@ def chain(leaf: bytes, candidates: Iterable[bytes]) -> list[bytes]:
         by_subject.setdefault(one.subject, []).append(one)
     links = [x509.load_der_x509_certificate(leaf)]
     while len(links) < LONGEST and links[-1].subject != links[-1].issuer:
-        issuers = [one for one in by_subject.get(links[-1].issuer, []) if _issued(one, links[-1])]
+        issuers = [one for one in by_subject.get(links[-1].issuer, []) if signatures.issued(one, links[-1])]
         if not issuers or issuers[0] in links:
             break
         links.append(issuers[0])
@@ -58,16 +60,17 @@ def issuers(certificates: Iterable[bytes]) -> dict[bytes, list[bytes]]:
 
     What signed itself has no other issuer, although a namesake with the same key may be there (cross-signing). The
     order is the same whatever it was in the file. Raises `Rejected` (`chain_ambiguous`) rather than compare more
-    than `MOST_CHECKS` signatures.
+    than `MOST_CHECKS` signatures, or for longer than `MOST_MILLISECONDS`.
     """
     loaded = {one: x509.load_der_x509_certificate(one) for one in sorted(certificates)}
     subjects, names = {one: _name(one, _SUBJECT) for one in loaded}, {one: _name(one, _ISSUER) for one in loaded}
     namesakes = [(one, other) for one, other in product(loaded, repeat=2) if names[one] == subjects[other]]
-    if len(namesakes) > MOST_CHECKS:
+    costs = {one: signatures.cost(certificate) or 0 for one, certificate in loaded.items()}
+    if len(namesakes) > MOST_CHECKS or sum(costs[issuer] for _, issuer in namesakes) > MOST_MILLISECONDS:
         raise _rejected("chain_ambiguous")
     found: dict[bytes, list[bytes]] = {one: [] for one in loaded}
     for one, other in namesakes:
-        if _issued(loaded[other], loaded[one]):
+        if signatures.issued(loaded[other], loaded[one]):
             found[one].append(other)
     return {one: [] if one in above else above for one, above in found.items()}
 
@@ -94,15 +97,6 @@ def top(issued_by: Mapping[bytes, list[bytes]]) -> bytes:
     if len(tops) != 1:
         raise _rejected("chain_ambiguous")
     return tops[0]
-
-
-def _issued(issuer: x509.Certificate, one: x509.Certificate) -> bool:
-    try:
-        one.verify_directly_issued_by(issuer)
-    # An algorithm that nobody here can compute says nothing about who issued it.
-    except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):
-        return False
-    return True
 
 
 def _name(der: bytes, place: int) -> bytes:
