@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,9 @@ def held_up(database: Database) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def working(database: Database) -> AsyncIterator[CommitTogether]:
+async def working(database: Database, *, accepted: Callable[[], None] = lambda: None) -> AsyncIterator[CommitTogether]:
     together = CommitTogether(
-        database, unregistered=Unregistered.ALLOW, now=lambda: datetime.now(UTC), accepted=lambda: None
+        database, unregistered=Unregistered.ALLOW, now=lambda: datetime.now(UTC), accepted=accepted
     )
     yield together
     await together.stop()
@@ -142,6 +142,28 @@ def test_once_the_database_is_back_requests_are_accepted_again(tmp_path: Path) -
 
     assert accepted_in_order(database) == ["b"]
     database.close()
+
+
+def test_what_ends_the_writing_is_told_to_all_who_wait_and_the_next_are_served(database: Database) -> None:
+    """The wake-up after a commit is not of those things that are retried one by one."""
+    wake_ups = iter([RuntimeError("no wake-up today")])
+
+    def wake_up() -> None:
+        for error in wake_ups:
+            raise error
+
+    async def ask() -> list[Any]:
+        async with working(database, accepted=wake_up) as together:
+            with held_up(database):
+                tasks = await begun(together, *(asked_to_add(f"web-{number}") for number in range(101)))
+            async with asyncio.timeout(10):
+                results = await asyncio.gather(*tasks, return_exceptions=True)
+                return [*results, await together.accept(asked_to_add("last"))]
+
+    *waited, last = asyncio.run(ask())
+
+    assert {isinstance(one, Exception) for one in waited} == {True}
+    assert last.alias == "last"
 
 
 def test_who_waits_no_longer_changes_nothing_for_anybody(database: Database) -> None:

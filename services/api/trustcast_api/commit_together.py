@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 _MOST = 100  # in one commit, so that the first does not wait long for the last
 _GATHER_SECONDS = 0.002
 
+_Waiting = tuple["Asked", "asyncio.Future[Operation]"]
+
+
+class _WritingEndedError(Exception):
+    """Nobody knows whether the request was written down. With its Idempotency-Key it may be sent again."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__("the task that writes requests down ended")
+        self.__cause__ = cause
+
 
 class CommitTogether:
     """One per process. It begins as soon as somebody asks; whoever comes meanwhile is in the next commit.
@@ -39,7 +49,7 @@ class CommitTogether:
         accepted: Callable[[], None],
     ) -> None:
         self._database, self._unregistered, self._now, self._accepted = database, unregistered, now, accepted
-        self._waiting: list[tuple[Asked, asyncio.Future[Operation]]] = []
+        self._waiting: list[_Waiting] = []
         self._writing: asyncio.Task[None] | None = None
         # Of its own: those threads that all routes share may be busy with what takes longer.
         self._thread = ThreadPoolExecutor(1, "accepting")
@@ -62,17 +72,24 @@ class CommitTogether:
         self._thread.shutdown()
 
     async def _write_while_somebody_waits(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
-            asked = [one for one, _ in group]
-            results = await asyncio.get_running_loop().run_in_executor(self._thread, self._written, asked)
-            for (_, done), result in zip(group, results, strict=True):
-                if done.done():  # nobody waits any more
-                    continue
-                done.set_exception(result) if isinstance(result, Exception) else done.set_result(result)
-            if len(group) > 1:
-                await asyncio.sleep(_GATHER_SECONDS)
-        self._writing = None
+        group: list[_Waiting] = []
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
+                asked = [one for one, _ in group]
+                results = await asyncio.get_running_loop().run_in_executor(self._thread, self._written, asked)
+                for (_, done), result in zip(group, results, strict=True):
+                    _tell(done, result)
+                if len(group) > 1:
+                    await asyncio.sleep(_GATHER_SECONDS)
+        except BaseException as error:
+            # Whoever waited now would wait for ever; whoever comes next has a writer of its own again.
+            waiting, self._waiting = [*group, *self._waiting], []
+            for _, done in waiting:
+                _tell(done, _WritingEndedError(error))
+            raise
+        finally:
+            self._writing = None
 
     def _written(self, asked: Sequence[Asked]) -> list[Operation | Exception]:
         try:
@@ -84,3 +101,9 @@ class CommitTogether:
             return [error] if len(asked) == 1 else [one for each in asked for one in self._written([each])]
         self._accepted()
         return [*results]
+
+
+def _tell(done: asyncio.Future[Operation], result: Operation | Exception) -> None:
+    if done.done():  # nobody waits any more
+        return
+    done.set_exception(result) if isinstance(result, Exception) else done.set_result(result)
