@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from cryptography.x509 import ObjectIdentifier, UnrecognizedExtension
 
 from tests import key_stores
 from tests.certificates import self_signed
@@ -25,6 +26,7 @@ from trustcast.keystore import jks
 
 PASSWORD = "changeit"
 _WINDOW = 16
+_COMMENT = ObjectIdentifier("2.16.840.1.113730.1.13")
 _SPOILT = re.compile(rb"[\0\t\n\r'\"%\\]")  # what stands otherwise where bytes are shown as text
 _SHOWN = re.compile(rb"(?:\\+x|\\+u00|%)([0-9A-Fa-f]{2})")
 
@@ -55,6 +57,7 @@ def forms() -> dict[str, Leak]:
         "text around": _around(b"Dear colleagues,\r\n\r\nhere it is:\r\n> ", b"\r\nYours\r\n"),
         "before a certificate": _around(b"", certificate),
         "after a certificate": _around(certificate, b""),
+        "in a comment of a certificate": _in_a_comment(),
         "in an alias": _short("backend-{}"),
         "in an endpoint": _short("https://backend.example/{}"),
         "in a line": _short('{{"alias": "backend", "certificate": "{}"}}'),
@@ -106,6 +109,14 @@ def _around(before: bytes, after: bytes) -> Leak:
     key = self_signed().key
     pem = before + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + after
     return Leak(pem.decode(), (pem,), _secrets(key))
+
+
+def _in_a_comment() -> Leak:
+    """In base64, inside the certificate: that is base64 in base64 where the certificate is in PEM."""
+    key = generate_private_key(65537, 2048)
+    comment = base64.b64encode(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+    made = self_signed(extensions=[(UnrecognizedExtension(_COMMENT, comment), False)])
+    return Leak(made.pem.decode(), (made.pem, made.der), _secrets(key))
 
 
 def _short(around: str) -> Leak:
