@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
@@ -122,3 +123,14 @@ def test_anything_else_is_no_moment(text: str) -> None:
         read_upload(sent)
 
     assert [(one.code, one.field) for one in refused.value.errors] == [("field_invalid", "activate_at")]
+
+
+@pytest.mark.parametrize("read", [read_upload, read_entries])
+@pytest.mark.parametrize("name", ["alias", "endpoint", "anchor", "ca", "accept_expired", "activate_at", "password"])
+def test_half_of_a_surrogate_pair_is_refused(name: str, read: Callable[[Upload], object]) -> None:
+    sent: dict[str, Any] = {name: "x\ud800"}
+
+    with pytest.raises(RejectedMany) as refused:
+        read(Upload(**sent))
+
+    assert (name, "charset") in [(one.field, one.code) for one in refused.value.errors]

@@ -101,7 +101,7 @@ def read_entries(upload: Upload) -> list[Line]:
     meant, entries = _meant(upload, errors), list[Entry]()
     del meant["anchor"]
     with errors.of("password"):
-        pem.refuse_private_key((upload.password or "").encode())
+        _searched(upload.password or "")
         with errors.of("certificate"):
             entries = read_keystore(_given(upload.certificate), upload.password)
     errors.raise_if_any()
@@ -173,7 +173,7 @@ def _content(upload: Upload, errors: FieldErrors) -> dict[str, Any]:
         meant |= {"certificate": chosen.certificate, "chain": chosen.chain}
     with errors.of("password"):
         if upload.password is not None:
-            pem.refuse_private_key(upload.password.encode())
+            _searched(upload.password)
         if upload.password is not None and not holds_many(upload):
             raise Rejected("field_unexpected", "A password belongs to a key store, and this is none; leave it out.")
     return meant
@@ -214,8 +214,17 @@ def _meant(upload: Upload, errors: FieldErrors) -> dict[str, Any]:
 
 
 def _free_of_keys(text: str | None, field: str) -> str:
-    pem.refuse_private_key(_given(text).encode(), field)
-    return _given(text)
+    return _searched(_given(text), field)
+
+
+def _searched(text: str, field: str | None = None) -> str:
+    """Return a text in which there is no private key. Half of a surrogate pair is no text."""
+    pem.refuse_private_key(text.encode(errors="surrogatepass"), field)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Rejected("charset", "Send the fields in UTF-8.", field=field) from None
+    return text
 
 
 def _given(value: T | None) -> T:
@@ -227,7 +236,7 @@ def _given(value: T | None) -> T:
 def _anchor(text: str | None) -> Anchor:
     if text is None:
         return Anchor.LEAF
-    pem.refuse_private_key(text.encode())
+    _searched(text)
     if text not in set(Anchor):
         raise Rejected("field_invalid", "Send `leaf` or `ca`, or leave the field out.")
     return Anchor(text)
@@ -236,7 +245,7 @@ def _anchor(text: str | None) -> Anchor:
 def _flag(text: str | None) -> bool:
     if text is None:
         return False
-    pem.refuse_private_key(text.encode())
+    _searched(text)
     if text not in ("true", "false"):
         raise Rejected("field_invalid", "Send `true` or `false`, or leave the field out.")
     return text == "true"
@@ -245,7 +254,7 @@ def _flag(text: str | None) -> bool:
 def _moment(text: str | None) -> datetime | None:
     if text is None:
         return None
-    pem.refuse_private_key(text.encode())
+    _searched(text)
     refused = Rejected(
         "field_invalid", "Send a time with its zone, as 2027-01-31T06:00:00Z (RFC 3339), or leave the field out."
     )
