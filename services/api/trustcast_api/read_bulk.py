@@ -20,6 +20,7 @@ from trustcast.storage.operations import Kind
 from trustcast_api.accept_batch import Line
 from trustcast_api.accept_request import Request
 from trustcast_api.read_upload import FIELDS as FIELDS_OF_FORMS
+from trustcast_api.search_body import BETWEEN, texts
 
 MAX_LINE_BYTES = 256 * 1024
 MAX_LINES = 10_000
@@ -39,7 +40,6 @@ REASONS = {
 }
 _NO_FLAG = "Send true or false, without quotation marks, or leave the member out."
 _BLANK = b" \t\r\n"
-_BETWEEN = "|"  # in no alphabet in which keys are written
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,22 +203,10 @@ def _alias_to_show(pairs: _Pairs) -> str | None:
 
 def _after_search(refusal: Rejected, data: bytes, parsed: Any = None) -> Rejected:
     """Return the refusal, or a graver one: escapes of JSON may hide a private key from whoever looks at the bytes."""
-    texts = _BETWEEN.join(_texts(parsed)).encode(errors="surrogatepass")
-    if private_key.found_in(data) or private_key.found_in(texts):
+    unescaped = BETWEEN.join(texts(parsed)).encode(errors="surrogatepass")
+    if private_key.found_in(data) or private_key.found_in(unescaped):
         return Rejected("private_key", pem.REASONS["private_key"], field=refusal.field)
     return refusal
-
-
-def _texts(value: Any) -> Iterator[str]:
-    waiting = [value]
-    while waiting:
-        match waiting.pop():
-            case str(text):
-                yield text
-            case list(several) | tuple(several):
-                waiting.extend(several)
-            case _:
-                pass
 
 
 def _bytes(text: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.exceptions import RequestValidationError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from trustcast_api.app_context import Context
 
-_BETWEEN = "|"  # in no alphabet in which keys are written
+BETWEEN: Final = "|"  # in no alphabet in which keys are written
 # In all of a body, several times as many as any needs: to tell what is wrong with each of more takes too long.
 _MOST_VALUES = 1000
 
@@ -36,15 +36,15 @@ async def search_body(request: Request, fields: Collection[str]) -> None:
 
 def _search(body: bytes, fields: Collection[str]) -> None:
     members = _members(body)
-    texts = {name: _BETWEEN.join((name, *_texts(value))) for name, value in members.items()}
-    everything = _BETWEEN.join(texts.values()).encode(errors="surrogatepass")
+    found = {name: BETWEEN.join((name, *texts(value))) for name, value in members.items()}
+    everything = BETWEEN.join(found.values()).encode(errors="surrogatepass")
     if private_key.found_in(everything):
-        for name, text in texts.items():
+        for name, text in found.items():
             pem.refuse_private_key(text.encode(errors="surrogatepass"), name if name in fields else None)
     pem.refuse_private_key(everything)
     pem.refuse_private_key(body)
     _refuse_very_many(members, fields)
-    for name, text in texts.items():
+    for name, text in found.items():
         try:
             text.encode()
         except UnicodeEncodeError:  # JSON can write half of a surrogate pair
@@ -73,7 +73,8 @@ def _members(body: bytes) -> Mapping[str, Any]:
     return parsed if isinstance(parsed, dict) else {"": parsed}
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts(value: Any) -> Iterator[str]:
+    """Give all texts that stand in what a JSON parser returned, names too."""
     return (one for one in _values(value) if isinstance(one, str))
 
 
@@ -84,7 +85,7 @@ def _values(value: Any) -> Iterator[Any]:
         one = waiting.pop()
         yield one
         match one:
-            case list(several):
+            case list(several) | tuple(several):  # a parser may return members as pairs
                 waiting.extend(several)
             case dict(members):
                 waiting.extend((*members, *members.values()))
