@@ -343,6 +343,18 @@ def test_number_of_certificates_for_an_endpoint_is_the_tenants_own(api: ServedAp
     assert (dry.status_code, real.status_code) == (200, 201)
 
 
+def test_key_of_what_is_on_its_way_to_the_endpoint_is_warned_of(api: ServedApi) -> None:
+    fields = {"domain": "carbon.super", "policy": {"certificates_per_endpoint": 3}}
+    assert api.ask("PUT", "/v1/tenants/-1234", json=fields).status_code == 200
+    key = ec_key()
+    send(api, new("first", self_signed("web.example", key=key), endpoint="https://web.example"), dry=False)
+
+    dry, real = both(api, new("new", self_signed("web.example", key=key), endpoint="https://web.example"))
+
+    told = [[one["code"] for one in answer.json()["warnings"]] for answer in (dry, real)]
+    assert told == [["key_reused"], ["key_reused"]]
+
+
 def test_installations_number_of_certificates_is_known_to_the_api(maker: Maker, tmp_path: Path) -> None:
     url = maker.sqlite_files.fresh(tmp_path)
     add_environment(url, "other")

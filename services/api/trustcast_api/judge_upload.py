@@ -71,7 +71,7 @@ def judge_uploads(
         granted = {one.place: one for one in verdicts if isinstance(one, Verdict)}
         names = {alias_key: one.certificate.server_names for (alias_key, _), one in granted.items()}
         reach = routing.environments_of(transaction, who.tenant_id, granted, names=names)
-        reused = _reused(transaction, who.tenant_id, granted.values())
+        reused = _reused(transaction, who.tenant_id, granted.values(), bench.coming_keys)
     whole = {
         place: replace(
             one, environments=reach[place], warnings=(*one.warnings, *([KEY_REUSED] if one.key in reused else []))
@@ -81,11 +81,13 @@ def judge_uploads(
     return [whole[one.place] if isinstance(one, Verdict) else one for one in verdicts]
 
 
-def _reused(transaction: Connection, tenant_id: int, granted: Iterable[Verdict]) -> set[str]:
-    """Return those keys of the certificates that another one has, stored or among them."""
+def _reused(
+    transaction: Connection, tenant_id: int, granted: Iterable[Verdict], coming_keys: Collection[str]
+) -> set[str]:
+    """Return those keys of the certificates that another one has, stored, on its way or among them."""
     counted = Counter(one.key for one in granted)
     several = {key for key, count in counted.items() if count > 1}
-    return several | certificates.known_keys(transaction, tenant_id, counted)
+    return several | counted.keys() & set(coming_keys) | certificates.known_keys(transaction, tenant_id, counted)
 
 
 class _Bench:
@@ -110,6 +112,7 @@ class _Bench:
         before = coming.colliding(transaction, who.tenant_id, asked, due=max(due, at))
         self._register = registers.of(transaction, [*before, *asked], found)
         self._ders = blobs.read(transaction, [one.certificate for one in before if one.certificate])
+        self.coming_keys = set[str]()  # of what is on its way and will be granted
         for one in before:
             self._take(one)
 
@@ -142,6 +145,8 @@ class _Bench:
             if certificate is not None:
                 judge(one, certificate, self._policy, at=self._at)
             self._change(one, certificate)
+            if certificate is not None:
+                self.coming_keys.add(certificate.key.fingerprint_sha256)
 
     def _change(self, one: Operation, successor: Certificate | None = None) -> None:
         def check_not_needed(gone: Operation) -> None:
