@@ -165,9 +165,9 @@ def _is_refused(answer: httpx.Response) -> bool:
 
 
 def _keeps_nothing(shown: str) -> bool:
-    """A filter, a wish for how to be answered, a field that WSO2's routes leave alone; of Idempotency-Key a hash."""
+    """A filter, a wish for how to be answered, a field that WSO2's routes leave alone."""
     method, path, kind, name, *_ = shown.replace(":", "").split()
-    unread = kind == "header" and name in {"Prefer", "Idempotency-Key"}
+    unread = (kind, name) == ("header", "Prefer")
     return (method, kind) == ("get", "query") or unread or ("publisher" in path and name == "unknown")
 
 

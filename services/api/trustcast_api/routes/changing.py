@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse, Response
 
+from trustcast.domain import pem
 from trustcast.domain.errors import Rejected
 from trustcast_api.once import Answer
 
@@ -37,4 +38,5 @@ def _once(request: Request, name: str, value: str | None) -> str | None:
     """Of two, which one counts would be anybody's guess, and that of a proxy may be another one."""
     if len(request.headers.getlist(name)) > 1:
         raise Rejected("field_repeated", "Send this header once.", field=name)
+    pem.refuse_private_key((value or "").encode(), name)  # 255 characters at most: that is done in microseconds
     return value
