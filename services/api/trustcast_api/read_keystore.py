@@ -6,10 +6,7 @@ could decrypt, or anything else refuses the whole file, before a byte of it is s
 
 from __future__ import annotations
 
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,7 +24,6 @@ _JKS: Final = b"\xfe\xed\xfe\xed"
 _alone = threading.Lock()
 # Whoever waits keeps a thread, of which there are 40 for all requests.
 _waiting = threading.BoundedSemaphore(8)
-_TURN_SECONDS: Final = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +51,10 @@ def read_keystore(data: bytes, password: str | None) -> list[Entry]:
     if not _waiting.acquire(blocking=False):
         raise Unavailable("keystore_busy", "Too many key stores are sent at once; send it again in a moment.")
     try:
-        with _alone, _short_turns():
+        with _alone:
             return _read(data, password)
     finally:
         _waiting.release()
-
-
-@contextmanager
-def _short_turns() -> Iterator[None]:
-    """Let the other threads of this process go on ten times as often as usual.
-
-    Deriving a key is a loop in Python, and each question that comes meanwhile would wait 5 ms for every step it takes.
-    """
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(_TURN_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual)
 
 
 def _read(data: bytes, password: str | None) -> list[Entry]:
