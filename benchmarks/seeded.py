@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 
 from benchmarks.many_certificates import certificates, endpoint
 from trustcast.domain.head import HeadSigner
+from trustcast.domain.operation import Kind
 from trustcast.domain.policy import Policy
 from trustcast.storage import blobs, migrate, operations
-from trustcast.storage.operations import Kind, Operation
+from trustcast.storage.operations import Operation
 from trustcast.storage.session import Database
 from trustcast_worker.apply_changes import apply_changes
 from trustcast_worker.truststore_cache import TruststoreCache

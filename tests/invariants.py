@@ -23,9 +23,9 @@ from sqlalchemy import Connection, Row, Table, func, select
 from trustcast.domain import private_key
 from trustcast.domain.certificate import Certificate
 from trustcast.domain.head import key_id, opened, public_key_from_pem
+from trustcast.domain.operation import ENDED
 from trustcast.keystore import jks
 from trustcast.storage import audit, tables
-from trustcast.storage.operations import ENDED
 from trustcast.storage.session import Database
 from trustcast_cli import sample_home
 from trustcast_cli.data_folder import TRUSTSTORE_PASSWORD, DataFolder

@@ -14,15 +14,16 @@ from trustcast.domain.environment import EnvironmentType
 from trustcast.domain.errors import Unavailable
 from trustcast.domain.head import Head, HeadSigner, opened
 from trustcast.domain.messages import Message
+from trustcast.domain.operation import Kind
 from trustcast.domain.policy import Policy
 from trustcast.domain.published_api import Backends, EndpointKind, PublishedApi
 from trustcast.storage import audit, gateways, operations, truststores
 from trustcast.storage.gateways import Enrolled, Phase, Report
-from trustcast.storage.operations import Kind, Operation, Verdict
+from trustcast.storage.operations import Operation, Verdict
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT
 from trustcast_api import rotate, scopes
-from trustcast_api.accept_request import Request, accept_request
+from trustcast_api.accept_request import accept_request
 from trustcast_api.cancel_operation import cancel_operation
 from trustcast_api.change_environment import change_environment
 from trustcast_api.change_tenant import PolicyChange, change_tenant
@@ -31,6 +32,7 @@ from trustcast_api.principal import Principal
 from trustcast_api.record_report import record_report
 from trustcast_api.register_api import register_api
 from trustcast_api.remove_api import remove_api
+from trustcast_api.request import Request
 from trustcast_worker.apply_changes import apply_changes
 from trustcast_worker.decide import Outcome
 from trustcast_worker.sign_heads import sign_heads

@@ -14,7 +14,7 @@ from sqlalchemy import exists, select
 
 from tests.certificates import Made
 from tests.served_api import ADMIN, ServedApi
-from trustcast.storage.operations import ENDED
+from trustcast.domain.operation import ENDED
 from trustcast.storage.tables import operation
 
 NEWER = ("v1", "v2", "v3", "v4")

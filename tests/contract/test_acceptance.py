@@ -12,13 +12,14 @@ from sqlalchemy import Table, func, select
 from tests.certificates import self_signed
 from tests.pipeline import ADMIN, Pipeline
 from trustcast.domain.errors import Conflict, NotFound
+from trustcast.domain.operation import Kind, State
 from trustcast.storage import audit, chains
 from trustcast.storage.idempotency import KeyReusedError
-from trustcast.storage.operations import Kind, State
 from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_event, certificate_blob, idempotency_key, operation, outbox
-from trustcast_api.accept_request import Asked, Request, Result, accept_requests
+from trustcast_api.accept_request import Asked, Result, accept_requests
 from trustcast_api.problems import ForbiddenError
+from trustcast_api.request import Request
 from trustcast_api.settings import Unregistered
 
 

@@ -17,12 +17,12 @@ from tests.contract.test_replace import hold_back
 from tests.pipeline import ADMIN, Pipeline, Postbox
 from trustcast.domain.errors import Conflict, NotFound
 from trustcast.domain.messages import OperationValidated
+from trustcast.domain.operation import Kind, State
 from trustcast.storage import audit, outbox
-from trustcast.storage.operations import Kind, State
 from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_event, certificate_blob, operation_chain
-from trustcast_api.accept_request import Request
 from trustcast_api.problems import ForbiddenError
+from trustcast_api.request import Request
 from trustcast_api.schemas_of_operations import OperationBody, OperationSummary
 from trustcast_worker.announce_expiry import remove_expired
 from trustcast_worker.apply_changes import blame

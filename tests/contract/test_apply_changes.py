@@ -9,8 +9,8 @@ from sqlalchemy import event, func, select
 
 from tests.certificates import self_signed
 from tests.pipeline import Pipeline
+from trustcast.domain.operation import State
 from trustcast.storage import audit, certificates, operations, truststores
-from trustcast.storage.operations import State
 from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_event, certificate, head, truststore_change
 from trustcast_worker.apply_changes import blame

@@ -11,16 +11,18 @@ from sqlalchemy import event
 from tests.certificates import self_signed
 from tests.pipeline import ADMIN, Pipeline
 from trustcast.domain.errors import Conflict, NotFound, PreconditionFailed
+from trustcast.domain.operation import Kind, State
 from trustcast.storage import operations, uses
 from trustcast.storage.idempotency import KeyReusedError
-from trustcast.storage.operations import Kind, Operation, State
+from trustcast.storage.operations import Operation
 from trustcast.storage.session import Database
 from trustcast.storage.tables import api
 from trustcast_api import rotate, scopes
-from trustcast_api.accept_request import Request, accept_request
+from trustcast_api.accept_request import accept_request
 from trustcast_api.list_certificates import Filters, Status, list_certificates
 from trustcast_api.principal import Principal
 from trustcast_api.problems import ForbiddenError, HinderedError
+from trustcast_api.request import Request
 from trustcast_api.settings import Unregistered
 
 DER = self_signed("web.example").der

@@ -13,15 +13,15 @@ from sqlalchemy import func, select
 from tests.certificates import self_signed
 from tests.pipeline import ADMIN, Pipeline
 from trustcast.domain.errors import Conflict, NotFound, Rejected
+from trustcast.domain.operation import Kind
 from trustcast.storage import audit, batches
 from trustcast.storage.batches import Batch, Counts
 from trustcast.storage.idempotency import KeyReusedError
-from trustcast.storage.operations import Kind
 from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_event, operation
-from trustcast_api.accept_batch import NOTHING_SHA256, Line, accept_lines, begin
-from trustcast_api.accept_request import Request
+from trustcast_api.accept_batch import NOTHING_SHA256, accept_lines, begin
 from trustcast_api.principal import Principal
+from trustcast_api.request import Line, Request
 
 SOME_SHA256 = hashlib.sha256(b"some").hexdigest()
 MADE = self_signed("web.example")

@@ -9,11 +9,11 @@ from sqlalchemy import func, select
 
 from tests.certificates import Made, authority, issued, self_signed
 from tests.pipeline import Pipeline
+from trustcast.domain.operation import Kind, State
 from trustcast.storage import chains, operations
-from trustcast.storage.operations import Kind, State
 from trustcast.storage.session import Database
 from trustcast.storage.tables import certificate, certificate_blob, operation_chain
-from trustcast_api.accept_request import Request
+from trustcast_api.request import Request
 from trustcast_worker.validate_uploads import ATTEMPTS, LEASE
 
 ROOT, INTERMEDIATE = authority("Root"), authority("Intermediate")

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from tests.certificates import authority, self_signed
 from tests.contract.test_apply_changes import count, fates
 from tests.pipeline import ADMIN, Pipeline
+from trustcast.domain.operation import Kind
 from trustcast.storage import audit
-from trustcast.storage.operations import Kind
 from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_event, certificate_blob
 from trustcast_api import rotate
-from trustcast_api.accept_request import Request
+from trustcast_api.request import Request
 
 
 @pytest.fixture

@@ -16,12 +16,14 @@ from tests.certificates import self_signed
 from tests.databases import migrated
 from tests.pipeline import ADMIN
 from trustcast.domain.errors import NotFound, Unavailable
+from trustcast.domain.operation import Kind
 from trustcast.storage import audit
-from trustcast.storage.operations import Kind, Operation
+from trustcast.storage.operations import Operation
 from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_tail, operation, outbox
-from trustcast_api.accept_request import Asked, Request
+from trustcast_api.accept_request import Asked
 from trustcast_api.commit_together import CommitTogether
+from trustcast_api.request import Request
 from trustcast_api.settings import Unregistered
 
 

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, func, select, text
 from tests.certificates import Made, rsa_key, self_signed
 from tests.pipeline import Pipeline
 from trustcast.domain.errors import Conflict, NotFound
+from trustcast.domain.operation import State
 from trustcast.domain.truststore import Truststore
 from trustcast.storage import audit, gateways, operations, truststores
 from trustcast.storage.gateways import Phase, Report
-from trustcast.storage.operations import State
 from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_event, certificate_blob, head, operation
 from trustcast_worker.apply_changes import LostRaceError

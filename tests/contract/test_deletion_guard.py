@@ -8,8 +8,9 @@ from tests.certificates import Made, self_signed
 from tests.contract.test_apply_changes import fates
 from tests.contract.test_replace import hold_back
 from tests.pipeline import ADMIN, Pipeline
+from trustcast.domain.operation import Kind, State
 from trustcast.storage import operations
-from trustcast.storage.operations import Kind, Operation, State
+from trustcast.storage.operations import Operation
 from trustcast.storage.session import Database
 
 

@@ -14,8 +14,8 @@ from sqlalchemy import event
 
 from tests.pipeline import Pipeline
 from trustcast.domain.errors import Unavailable
+from trustcast.domain.operation import JUDGED
 from trustcast.storage import operations
-from trustcast.storage.operations import JUDGED
 from trustcast.storage.session import Database
 from trustcast_api.endings import Endings
 

@@ -17,11 +17,11 @@ from tests.certificates import Made, self_signed
 from tests.pipeline import Pipeline, Postbox
 from trustcast.domain import messages
 from trustcast.domain.messages import CertificateExpiring, Message
+from trustcast.domain.operation import Kind, State
 from trustcast.storage import audit, expiry, outbox
-from trustcast.storage.operations import Kind, State
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT, audit_event, certificate, operation, tenant
-from trustcast_api.accept_request import Request
+from trustcast_api.request import Request
 from trustcast_worker.announce_expiry import announce_expiry, remove_expired
 
 WEB = "https://web.example:443"

@@ -16,8 +16,9 @@ from tests.contract.test_replace import hold_back
 from tests.databases import SqliteFiles
 from tests.pipeline import ADMIN, Pipeline
 from trustcast.domain.errors import TrustcastError
+from trustcast.domain.operation import ENDED, State
 from trustcast.storage import blobs, operations
-from trustcast.storage.operations import ENDED, Operation, State
+from trustcast.storage.operations import Operation
 from trustcast.storage.session import Database
 from trustcast.storage.tables import api, api_endpoint, certificate, operation
 

@@ -12,8 +12,8 @@ from tests.certificates import rsa_key, self_signed
 from tests.contract.test_apply_changes import fates
 from tests.contract.test_replace import hold_back
 from tests.pipeline import Pipeline
+from trustcast.domain.operation import State
 from trustcast.storage import in_turn
-from trustcast.storage.operations import State
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT, operation
 

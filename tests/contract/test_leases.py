@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 from tests.certificates import rsa_key, self_signed
 from tests.pipeline import Pipeline, Postbox
 from trustcast.domain.messages import OperationAccepted, OperationValidated
+from trustcast.domain.operation import State
 from trustcast.storage import audit, operations, outbox
-from trustcast.storage.operations import Operation, State, Verdict
+from trustcast.storage.operations import Operation, Verdict
 from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_event, certificate_blob
 from trustcast_worker.validate_uploads import ATTEMPTS, LEASE

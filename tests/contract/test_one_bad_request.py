@@ -17,8 +17,8 @@ from tests.pipeline import Pipeline
 from tests.redis_server import RedisServer
 from trustcast import broker
 from trustcast.domain.head import HeadSigner
+from trustcast.domain.operation import State
 from trustcast.storage import operations
-from trustcast.storage.operations import State
 from trustcast.storage.session import Database
 from trustcast.storage.tables import certificate_blob, operation
 from trustcast_worker import tasks

@@ -10,10 +10,10 @@ from sqlalchemy import event
 from tests.certificates import Made, authority, rsa_key, self_signed
 from tests.pipeline import Pipeline
 from tests.published import publisher_of, tenant
-from trustcast.storage.operations import Kind
+from trustcast.domain.operation import Kind
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT
-from trustcast_api.accept_request import Request
+from trustcast_api.request import Request
 
 SHORT = self_signed("web.example", key=rsa_key(1024))
 

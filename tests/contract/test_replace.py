@@ -10,8 +10,8 @@ from sqlalchemy import select
 from tests.certificates import Made, authority, issued, self_signed
 from tests.contract.test_apply_changes import count, fates
 from tests.pipeline import Pipeline
+from trustcast.domain.operation import State
 from trustcast.storage import certificates, operations, truststores
-from trustcast.storage.operations import State
 from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_event, certificate, certificate_name, head, truststore_change
 from trustcast_worker.validate_uploads import ATTEMPTS, LEASE

@@ -11,8 +11,8 @@ from tests.contract.test_apply_changes import fates
 from tests.contract.test_replace import hold_back
 from tests.pipeline import Pipeline
 from trustcast.domain.errors import Conflict
+from trustcast.domain.operation import State
 from trustcast.storage import certificates, truststores
-from trustcast.storage.operations import State
 from trustcast.storage.session import Database
 
 OLD, NEW = self_signed("web.example"), self_signed("web.example")

@@ -18,11 +18,11 @@ from trustcast import broker
 from trustcast.domain import messages
 from trustcast.domain.head import HeadSigner
 from trustcast.domain.messages import CertificateExpiring, Message, OperationAccepted, OperationValidated
+from trustcast.domain.operation import Kind, State
 from trustcast.storage import operations
-from trustcast.storage.operations import Kind, State
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT, tenant
-from trustcast_api.accept_request import Request
+from trustcast_api.request import Request
 from trustcast_worker import tasks
 from trustcast_worker.context import Context
 from trustcast_worker.settings import Settings

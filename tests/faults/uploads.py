@@ -15,8 +15,8 @@ from sqlalchemy import func, select
 from tests import dev_server
 from tests.certificates import Made, self_signed
 from tests.invariants import Before, assert_invariants
+from trustcast.domain.operation import State
 from trustcast.storage import tables
-from trustcast.storage.operations import State
 from trustcast.storage.session import Database
 from trustcast_cli.services import Services
 

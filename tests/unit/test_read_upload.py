@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificat
 
 from tests.certificates import Made, self_signed
 from trustcast.domain.errors import RejectedMany
-from trustcast_api.accept_batch import Line
 from trustcast_api.read_upload import Upload, read_entries, read_upload
+from trustcast_api.request import Line
 
 PASSWORD = "a password"
 

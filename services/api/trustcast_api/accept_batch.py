@@ -26,24 +26,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from trustcast.storage.session import Database
-    from trustcast_api.accept_request import Request
     from trustcast_api.principal import Principal
+    from trustcast_api.request import Line
 
 log = structlog.get_logger("trustcast.api")
 
 _Results = dict[int, Operation | TrustcastError]  # by line
 
 NOTHING_SHA256 = hashlib.sha256().hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line as the door read it: a request, or why there is none. `alias` is there where it is a legal one."""
-
-    number: int
-    alias: str | None
-    request: Request | None = None
-    problem: Rejected | None = None
 
 
 def begin(

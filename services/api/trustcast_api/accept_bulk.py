@@ -12,9 +12,10 @@ from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain.errors import Rejected
 from trustcast.storage.idempotency import KeyReusedError
-from trustcast_api.accept_batch import Line, accept_lines, begin
+from trustcast_api.accept_batch import accept_lines, begin
 from trustcast_api.body_limit import BULK, TooLargeError, TooSlowError
 from trustcast_api.read_bulk import MAX_LINES, Lines, Raw, is_blank, read_line
+from trustcast_api.request import Line
 
 if TYPE_CHECKING:
     from fastapi import Request

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trustcast.storage.batches import Batch
-    from trustcast_api.accept_batch import Line
     from trustcast_api.app_context import Context
     from trustcast_api.principal import Principal
+    from trustcast_api.request import Line
 
 
 def accept_keystore(here: Context, lines: Sequence[Line], *, who: Principal, idempotency_key: str | None) -> Batch:

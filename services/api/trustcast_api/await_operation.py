@@ -12,9 +12,9 @@ from trustcast_api.accept_request import Asked
 
 if TYPE_CHECKING:
     from trustcast.storage.operations import Operation
-    from trustcast_api.accept_request import Request
     from trustcast_api.app_context import Context
     from trustcast_api.principal import Principal
+    from trustcast_api.request import Request
 
 log = structlog.get_logger("trustcast.api")
 

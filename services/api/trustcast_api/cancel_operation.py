@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trustcast.domain.errors import Conflict
+from trustcast.domain.operation import ENDED, Kind, State
 from trustcast.storage import audit, operations, truststores
-from trustcast.storage.operations import ENDED, Kind, State
 from trustcast_api import scopes
-from trustcast_api.accept_request import Asked, Request
+from trustcast_api.accept_request import Asked
 from trustcast_api.once import Answer, once, use_of
 from trustcast_api.problems import ForbiddenError
+from trustcast_api.request import Request
 from trustcast_api.schemas_of_operations import OperationBody
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from trustcast.domain import alias as aliases
 from trustcast.domain import register
 from trustcast.domain.certificate import Certificate
 from trustcast.domain.errors import Conflict, NotFound, Rejected
+from trustcast.domain.operation import Kind
 from trustcast.domain.published_api import SUPPORTED_TYPES
 from trustcast.storage import apis, certificates, chains, operations, presence, uses
 from trustcast.storage.apis import Caller
-from trustcast.storage.operations import Kind
 from trustcast_api.problems import HinderedError
 from trustcast_api.settings import Unregistered
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from trustcast.storage.certificates import TrustedCertificate
-    from trustcast_api.accept_request import Request
+    from trustcast_api.request import Request
 
 _BRINGING = (Kind.ADD, Kind.REPLACE)
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain.errors import Unavailable
+from trustcast.domain.operation import ENDED
 from trustcast.storage import operations
-from trustcast.storage.operations import ENDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trustcast.storage.operations import State
+    from trustcast.domain.operation import State
     from trustcast.storage.session import Database
 
 _LOOK_EVERY_SECONDS = 0.02

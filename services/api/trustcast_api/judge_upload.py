@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from trustcast.domain.policy import Policy
     from trustcast.storage.routing import Placed
     from trustcast.storage.session import Database
-    from trustcast_api.accept_request import Request
     from trustcast_api.principal import Principal
+    from trustcast_api.request import Request
     from trustcast_api.settings import Unregistered
 
 

@@ -9,7 +9,8 @@ from trustcast.storage import batches, operations
 from trustcast.storage.tables import operation
 
 if TYPE_CHECKING:
-    from trustcast.storage.operations import Kind, Operation, State
+    from trustcast.domain.operation import Kind, State
+    from trustcast.storage.operations import Operation
     from trustcast.storage.session import Database
 
 

@@ -16,10 +16,9 @@ from trustcast.domain import certificate_file, pem, private_key
 from trustcast.domain.certificate_file import Chosen
 from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.errors import FieldErrors, Rejected, RejectedMany
-from trustcast.storage.operations import Kind
-from trustcast_api.accept_batch import Line
-from trustcast_api.accept_request import Request
+from trustcast.domain.operation import Kind
 from trustcast_api.read_upload import FIELDS as FIELDS_OF_FORMS
+from trustcast_api.request import Line, Request
 from trustcast_api.search_body import BETWEEN, texts
 
 MAX_LINE_BYTES = 256 * 1024

@@ -14,10 +14,9 @@ from trustcast.domain.certificate import Certificate
 from trustcast.domain.certificate_file import Anchor, Chosen
 from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.errors import FieldErrors, Rejected
-from trustcast.storage.operations import Kind
-from trustcast_api.accept_batch import Line
-from trustcast_api.accept_request import Request
+from trustcast.domain.operation import Kind
 from trustcast_api.read_keystore import Entry, is_keystore, read_keystore
+from trustcast_api.request import Line, Request
 
 REASONS = {
     "keystore_not_single": (

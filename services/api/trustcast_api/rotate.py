@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from trustcast.domain import alias as aliases
 from trustcast.domain.errors import NotFound, Rejected
+from trustcast.domain.operation import Kind
 from trustcast.storage import certificates, chains, presence, routing
-from trustcast.storage.operations import Kind
-from trustcast_api.accept_request import Request
 from trustcast_api.complete_request import successor
+from trustcast_api.request import Request
 
 if TYPE_CHECKING:
     from trustcast.storage.certificates import TrustedCertificate

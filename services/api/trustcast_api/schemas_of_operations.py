@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from trustcast.storage.operations import ENDED, Kind, State
+from trustcast.domain.operation import ENDED, Kind, State
 from trustcast_api import problems
 from trustcast_api.schemas import Time, WarningBody
 

@@ -10,8 +10,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from trustcast.domain.messages import CertificateExpiring, OperationAccepted
+from trustcast.domain.operation import Kind
 from trustcast.storage import audit, expiry, operations, outbox, truststores
-from trustcast.storage.operations import Kind, Operation
+from trustcast.storage.operations import Operation
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from trustcast.domain import alias as aliases
 from trustcast.domain.messages import TruststoreChanged
+from trustcast.domain.operation import Kind, State
 from trustcast.domain.policy import KEY_REUSED
 from trustcast.domain.truststore import ChangeSet
 from trustcast.storage import audit, gateways, in_turn, operations, outbox, routing, truststores
-from trustcast.storage.operations import Kind, Operation, State
+from trustcast.storage.operations import Operation
 from trustcast_worker.decide import Outcome, decide
 from trustcast_worker.sign_heads import sign
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from trustcast.domain.certificate import REASONS
 from trustcast.domain.errors import Conflict, Rejected
+from trustcast.domain.operation import Kind
 from trustcast.storage import blobs, certificates, registers, tenants, uses
 from trustcast.storage.certificates import TrustedCertificate
 from trustcast.storage.judge import judge
-from trustcast.storage.operations import Kind, Operation
+from trustcast.storage.operations import Operation
 from trustcast_worker.parsed import parsed
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from trustcast.domain.messages import OperationAccepted, OperationValidated
+from trustcast.domain.operation import State
 from trustcast.storage import audit, idempotency, operations, outbox, routing, truststores
-from trustcast.storage.operations import State
 from trustcast_worker.validate_uploads import ATTEMPTS
 
 if TYPE_CHECKING:

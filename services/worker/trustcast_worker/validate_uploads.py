@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from trustcast.domain.errors import Rejected
 from trustcast.domain.messages import OperationValidated
+from trustcast.domain.operation import Kind, State
 from trustcast.storage import audit, blobs, operations, outbox, tenants
 from trustcast.storage.judge import judge
-from trustcast.storage.operations import Kind, Operation, State, Verdict
+from trustcast.storage.operations import Operation, Verdict
 from trustcast_worker.parsed import parsed
 
 if TYPE_CHECKING:

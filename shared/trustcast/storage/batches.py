@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, func, insert, or_, select, update
 
 from trustcast.domain.errors import NotFound
-from trustcast.storage.operations import State
+from trustcast.domain.operation import State
 from trustcast.storage.tables import batch, batch_line, operation
 
 if TYPE_CHECKING:

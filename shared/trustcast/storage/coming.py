@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from sqlalchemy import select
 
+from trustcast.domain.operation import Kind
 from trustcast.storage import certificates as trusted
 from trustcast.storage import operations
 from trustcast.storage.certificates import TrustedCertificate
-from trustcast.storage.operations import Kind, on_its_way
+from trustcast.storage.operations import on_its_way
 from trustcast.storage.tables import certificate_blob, operation
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import exists, or_, select, tuple_, union_all, update
 
-from trustcast.storage.operations import PENDING
+from trustcast.domain.operation import PENDING
 from trustcast.storage.tables import certificate, operation, tenant
 from trustcast.storage.tenants import OnExpiry
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, union_all
 
+from trustcast.domain.operation import PENDING, Kind, State
 from trustcast.storage import operations
-from trustcast.storage.operations import PENDING, Kind, State
 from trustcast.storage.tables import operation
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trustcast.domain.endpoint import Endpoint
-from trustcast.storage.operations import Kind
+from trustcast.domain.operation import Kind
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, exists, func, insert, or_, select, update
 
 from trustcast.domain.errors import NotFound
+from trustcast.domain.operation import PENDING, Kind, State
 from trustcast.storage import blobs, chains, uses
 from trustcast.storage.tables import SUPER_TENANT, gateway, operation, operation_generation
 
@@ -23,27 +23,6 @@ if TYPE_CHECKING:
     from trustcast.domain.errors import TrustcastError
 
 
-class Kind(StrEnum):
-    """What is asked for."""
-
-    ADD = "add"
-    REPLACE = "replace"
-    DELETE = "delete"
-
-
-class State(StrEnum):
-    """received → validated → applied, or rejected, or failed."""
-
-    RECEIVED = "received"
-    VALIDATED = "validated"
-    APPLIED = "applied"
-    REJECTED = "rejected"
-    FAILED = "failed"
-
-
-ENDED = frozenset({State.APPLIED, State.REJECTED, State.FAILED})
-JUDGED = ENDED | {State.VALIDATED}
-PENDING = (State.RECEIVED, State.VALIDATED)
 _CHUNK = 500  # databases bound the parameters of one statement
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from trustcast.domain import alias as aliases
+from trustcast.domain.operation import Kind
 from trustcast.domain.register import Holding, Register
 from trustcast.storage import certificates, tenants
-from trustcast.storage.operations import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import exists, func, insert, or_, select, update
 
 from trustcast.domain.errors import NotFound
-from trustcast.storage.operations import Kind, State
+from trustcast.domain.operation import Kind, State
 from trustcast.storage.tables import SUPER_TENANT, certificate, operation, tenant
 
 if TYPE_CHECKING:

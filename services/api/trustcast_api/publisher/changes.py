@@ -10,12 +10,13 @@ from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain.errors import Unavailable
-from trustcast.storage.operations import Kind, State
-from trustcast_api import accept_request, await_operation, problems
+from trustcast.domain.operation import Kind, State
+from trustcast_api import await_operation, problems
 from trustcast_api.publisher import errors, form
 from trustcast_api.publisher.bodies import Metadata
 from trustcast_api.publisher.looks import known
 from trustcast_api.read_upload import read_replacement, read_upload
+from trustcast_api.request import Request as Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,14 +47,14 @@ async def replace(here: Context, alias: str, request: Request, *, who: Principal
 
 async def delete(here: Context, alias: str, request: Request, *, who: Principal, key: str | None) -> Response:
     """Answer a deletion; theirs ask nobody whether the certificate is in use."""
-    wanted = accept_request.Request(kind=Kind.DELETE, alias=known(alias), force=True)
+    wanted = Wanted(kind=Kind.DELETE, alias=known(alias), force=True)
     return await _answer(here, request, wanted, lambda _: Response(), who, key)
 
 
 async def _answer(
     here: Context,
     request: Request,
-    wanted: accept_request.Request,
+    wanted: Wanted,
     done: Callable[[Operation], Response],
     who: Principal,
     key: str | None,

@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain import alias as aliases
 from trustcast.domain.errors import NotFound
-from trustcast.storage.operations import Kind
-from trustcast_api import accept_request, etags, scopes
+from trustcast.domain.operation import Kind
+from trustcast_api import etags, scopes
 from trustcast_api.accept_keystore import accept_keystore
 from trustcast_api.app_context import Context, context
 from trustcast_api.asking_first import AskingFirst
@@ -21,6 +21,7 @@ from trustcast_api.describe_certificates import describe, describe_page
 from trustcast_api.list_certificates import Filters, Sort, Status, list_certificates
 from trustcast_api.principal import Principal
 from trustcast_api.read_upload import holds_many, read_entries, read_replacement, read_upload
+from trustcast_api.request import Request as Wanted
 from trustcast_api.routes import form
 from trustcast_api.routes.batches import answer_with_batch
 from trustcast_api.routes.changing import IfMatch, Key
@@ -163,7 +164,7 @@ async def delete(
     prefer: Prefer = "",
 ) -> Response:
     """Ask for a certificate to be trusted no longer; one that APIs need goes only with `force=true`."""
-    wanted = accept_request.Request(kind=Kind.DELETE, alias=alias, force=force, if_match=etags.wanted(if_match))
+    wanted = Wanted(kind=Kind.DELETE, alias=alias, force=force, if_match=etags.wanted(if_match))
     return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
 
 

@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
     from fastapi import Response
 
-    from trustcast_api.accept_batch import Line
-    from trustcast_api.accept_request import Request
     from trustcast_api.app_context import Context
     from trustcast_api.principal import Principal
+    from trustcast_api.request import Line, Request
 
 
 async def answer_with_verdict(here: Context, wanted: Request, *, who: Principal) -> Response:

@@ -13,9 +13,9 @@ from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain.errors import Unavailable
-from trustcast.storage.operations import ENDED, JUDGED, Kind, Operation, State
+from trustcast.domain.operation import ENDED, JUDGED, Kind, State
+from trustcast.storage.operations import Operation
 from trustcast_api import etags, problems, scopes
-from trustcast_api.accept_request import Request
 from trustcast_api.app_context import Context, context
 from trustcast_api.asking_first import AskingFirst
 from trustcast_api.auth import holding
@@ -24,6 +24,7 @@ from trustcast_api.cancel_operation import cancel_operation
 from trustcast_api.list_operations import Filters, list_operations
 from trustcast_api.principal import Principal
 from trustcast_api.read_operation import read_operation
+from trustcast_api.request import Request
 from trustcast_api.routes.changing import Key
 from trustcast_api.schemas import Name
 from trustcast_api.schemas_of_operations import OperationBody, OperationPage, OperationSummary
