@@ -17,7 +17,9 @@ from typing import Any
 from trustcast.domain.certificate import Certificate
 from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.errors import Rejected
-from trustcast.domain.policy_rules import EXPIRES_SOON, REFUSALS, WARNINGS, Case
+from trustcast.domain.policy_case import Case
+from trustcast.domain.policy_rules import REFUSALS, WARNINGS
+from trustcast.domain.rules_about_dates import SOON
 
 UNLIMITED = "unlimited"
 """How a `certificates_per_endpoint` of None is written where null means something else."""
@@ -120,6 +122,6 @@ def standing_warnings(stored: Iterable[Mapping[str, str]], *, not_after: datetim
     kept = [Warning(one["code"], one["detail"]) for one in stored if one["code"] not in _PASSING]
     if at > not_after:
         kept.append(Warning("expired", REASONS["expired"]))
-    elif not_after - at <= EXPIRES_SOON:
+    elif not_after - at <= SOON:
         kept.append(Warning("expires_soon", REASONS["expires_soon"]))
     return tuple(sorted(kept, key=lambda one: _PLACES.get(one.code, len(_PLACES))))

@@ -10,7 +10,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from trustcast.domain.policy_rules import RSA_BITS, RSA_EXPONENTS, SHORTEST_RSA_ALLOWED
+from trustcast.domain.policy_case import RSA_BITS, SHORTEST_RSA_ALLOWED
+from trustcast.domain.rules_about_keys import RSA_EXPONENTS
 
 _BITS = range(SHORTEST_RSA_ALLOWED, RSA_BITS.stop)
 _EXPONENTS = range(3, RSA_EXPONENTS.stop, 2)
