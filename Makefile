@@ -10,7 +10,7 @@ PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check --no-input
 SOURCES := shared services cli benchmarks dbscripts docker tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check bench fuzz openapi lock dbscripts secrets compose-test clean
+.PHONY: help demo dev test check bench fuzz mutants openapi lock dbscripts secrets compose-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -44,6 +44,9 @@ secrets: $(READY) ## fresh secrets and sample gateway homes for docker compose, 
 
 fuzz: $(READY) ## at least 20,000 requests made from the OpenAPI document: no server error, nothing undocumented
 	@.venv/bin/python -m tests.fuzz $(ARGS)
+
+mutants: $(READY) ## small mistakes made in domain/ on purpose: nine in ten are noticed (ARGS="policy pem" for some)
+	@.venv/bin/python -m tests.mutants $(ARGS)
 
 openapi: $(READY) ## write docs/openapi.json anew
 	@.venv/bin/python -m trustcast_api.document >docs/openapi.json
