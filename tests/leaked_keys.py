@@ -26,6 +26,8 @@ from trustcast.keystore import jks
 
 PASSWORD = "changeit"
 _WINDOW = 16
+_OCTETS_IN_A_LINE = 15
+_PRINTED_OF_RSA = ("privateExponent", "prime1", "prime2", "exponent1", "exponent2", "coefficient")
 _COMMENT = ObjectIdentifier("2.16.840.1.113730.1.13")
 _SPOILT = re.compile(rb"[\0\t\n\r'\"%\\]")  # what stands otherwise where bytes are shown as text
 _SHOWN = re.compile(rb"(?:\\+x|\\+u00|%)([0-9A-Fa-f]{2})")
@@ -58,16 +60,30 @@ def forms() -> dict[str, Leak]:
         "before a certificate": _around(b"", certificate),
         "after a certificate": _around(certificate, b""),
         "in a comment of a certificate": _in_a_comment(),
+        "as openssl prints it": _printed(certificate),
         "in an alias": _short("backend-{}"),
         "in an endpoint": _short("https://backend.example/{}"),
         "in a line": _short('{{"alias": "backend", "certificate": "{}"}}'),
     }
 
 
+def printed(key: Key) -> str:
+    """Show the private numbers of a key as `openssl pkey -text` does: names, and octets in lines of 15."""
+    names = _PRINTED_OF_RSA if isinstance(key, RSAPrivateKey) else ("priv",)
+    numbers = zip(names, _secrets(key), strict=True)
+    return "Private-Key:\n" + "".join(f"{name}:\n{_in_lines(octets)}" for name, octets in numbers)
+
+
+def _in_lines(octets: bytes) -> str:
+    lines = (octets[at : at + _OCTETS_IN_A_LINE].hex(":") for at in range(0, len(octets), _OCTETS_IN_A_LINE))
+    return "    " + ":\n    ".join(lines) + "\n"
+
+
 def needles(secret: bytes) -> list[bytes]:
     """Return what can be found where `secret` is kept: pieces of it in binary, base64 of both kinds, hex and UTF-8.
 
-    Base64 is tried at each alignment; pieces are so short and so many that one of them stands on one line.
+    Base64 is tried at each alignment, hex also with colons; pieces are so short and so many that one of them stands on
+    one line.
     """
     found = set()
     for at in range(0, min(len(secret) - _WINDOW + 1, 5 * _WINDOW), _WINDOW):
@@ -75,6 +91,7 @@ def needles(secret: bytes) -> list[bytes]:
         if not _SPOILT.search(piece):
             found |= {piece, piece.decode("latin-1").encode()}
         found |= {piece.hex().encode(), piece.hex().upper().encode()}
+        found |= {half.hex(":").encode() for half in (piece[: _WINDOW // 2], piece[_WINDOW // 2 :])}
         for before in range(3):
             text = base64.b64encode(bytes(before) + piece).rstrip(b"=")
             whole = text[(0, 2, 3)[before] : (before + _WINDOW) * 8 // 6]
@@ -119,6 +136,12 @@ def _in_a_comment() -> Leak:
     return Leak(made.pem.decode(), (made.pem, made.der), _secrets(key))
 
 
+def _printed(certificate: bytes) -> Leak:
+    key = self_signed().key
+    text = printed(key)
+    return Leak(text, (text.encode(), text.encode() + certificate), _secrets(key))
+
+
 def _short(around: str) -> Leak:
     """One that is short and plain enough for most names."""
     key = Ed25519PrivateKey.generate()
@@ -150,7 +173,7 @@ def _secrets(key: Key) -> tuple[bytes, ...]:
     if isinstance(key, Ed25519PrivateKey):
         return (key.private_bytes_raw(),)
     if isinstance(key, RSAPrivateKey):
-        numbers = key.private_numbers()
-        parts = (numbers.p, numbers.q, numbers.d, numbers.dmp1, numbers.dmq1, numbers.iqmp)
-        return tuple(one.to_bytes((one.bit_length() + 7) // 8) for one in parts)
+        own = key.private_numbers()
+        numbers = (own.d, own.p, own.q, own.dmp1, own.dmq1, own.iqmp)
+        return tuple(one.to_bytes((one.bit_length() + 7) // 8) for one in numbers)
     return (key.private_numbers().private_value.to_bytes(32),)

@@ -196,13 +196,14 @@ def test_it_would_be_found_in_each_of_these_places(canary: Canary) -> None:
     with canary.dev.folder.log("api").open("a") as log:
         log.write(json.dumps({"event": repr(hidden)}) + "\n")
     (canary.temporary / "upload").write_bytes(standard)
+    (canary.temporary / "printed").write_text(hidden.hex(":"))
     answer = httpx.Response(400, headers={"x": hidden.hex()}, json={"detail": every_place.quoted(standard.decode())})
     canary.save()
 
     planted = replace(canary, answers=[(Sent("get", "/", "planted"), answer)])
     found = leaked_keys.places_of(leaked_keys.needles(hidden[-100:-68]), planted.haystacks())
     kept = {"file trustcast.db-wal"} if "sqlite" in canary.database_url else {"PostgreSQL's journal"}
-    files = {"file dump.rdb", "file api.log", "file upload"}
+    files = {"file dump.rdb", "file api.log", "file upload", "file printed"}
     said = {"answers' bodies", "answers' heads"}
     assert found >= kept | files | said | {"table planted", "Redis' memory"}
     assert any(name.startswith("file appendonly.aof") for name in found)

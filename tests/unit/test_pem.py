@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 import textwrap
 import time
 from collections.abc import Callable
@@ -98,6 +99,8 @@ PLACES: dict[str, Callable[[bytes], bytes]] = {
     "as bare base64": base64.b64encode,
     "as base64 after words": lambda key: b"my key " + base64.b64encode(key),
     "as url-safe base64": base64.urlsafe_b64encode,
+    "as octets with colons in lines": lambda key: re.sub(rb"(.{45})", rb"    \1\r\n", key.hex(":").encode()),
+    "as octets with dashes": lambda key: key.hex("-").upper().encode(),
     "as base64 in a quoted mail": lambda key: textwrap.indent(base64.encodebytes(key).decode(), "> ").encode(),
     "after a byte-order mark": lambda key: b"\xef\xbb\xbf" + key,
     "behind 100 KB": lambda key: b"\n" * 100_000 + key,
@@ -241,6 +244,9 @@ HOSTILE = {
     "BEGIN PRIVATE in lines": b"BEGIN\nPRIVATE KE\n",
     "tiny blocks": b"-----BEGIN CMS-----\nMAA=\n-----END CMS-----\n",
     "certificates": MADE.pem,
+    "printed names": b"priv:",
+    "printed octets": b"priv:" + 15 * (b" " * 60 + b"00"),
+    "octets with colons": random.Random(4).randbytes(SIZE // 3).hex(":").encode(),
     "openings": b"\x30\x82",
     "sequences": b"\x30",
     "versions": b"\x02\x01\0",
@@ -301,6 +307,8 @@ WITHIN: dict[str, Callable[[bytes], bytes]] = {
     "base64 of UTF-16": lambda key: base64.b64encode(base64.b64encode(key).decode().encode("utf-16")),
     "UTF-16 of base64 of base64": lambda key: base64.b64encode(base64.b64encode(key)).decode().encode("utf-16"),
     "hexadecimal": lambda key: key.hex().encode(),
+    "octets with spaces": lambda key: key.hex(" ").encode(),
+    "base64 of octets with colons": lambda key: base64.b64encode(key.hex(":").encode()),
     "base64 of hexadecimal": lambda key: base64.b64encode(key.hex().upper().encode()),
 }
 
@@ -315,7 +323,7 @@ def test_private_key_in_a_comment_is_found_in_the_certificate(form: str, within:
     assert _found(made.der)
 
 
-@pytest.mark.parametrize("within", ["base64", "base64 in lines", "UTF-16", "hexadecimal"])
+@pytest.mark.parametrize("within", WITHIN)
 @pytest.mark.parametrize("form", FORMS)
 def test_private_key_in_a_comment_is_found_in_pem(form: str, within: str) -> None:
     comment = x509.ObjectIdentifier("2.16.840.1.113730.1.13")

@@ -2,7 +2,7 @@
 
 Trustcast never wants a private key, so a false alarm costs one upload and a miss puts a secret where it must not
 be: everything is searched for, wherever in the bytes it stands, also inside base64, hexadecimal digits, UTF-16 and
-other structures, and in two of these one in the other.
+other structures, and in three of these one in the other; and as OpenSSL and GnuTLS print it for people.
 
 Every upload comes through here. So a search begins with a few bytes that a certificate hardly ever holds: to find
 that they are missing takes no time, and the patterns are tried only where they are there.
@@ -24,6 +24,11 @@ _IN_ANY_CASE = re.compile(rb"begin[^\r\n]{0,40}private[ _-]?key")
 _PAIRS = (
     (b'"kty"', re.compile(rb'"[dk]"\s*:')),  # JSON Web Key (RFC 7517)
     (b"<RSAKeyValue>", re.compile(rb"<(?:D|P|Q|InverseQ)>")),  # XML Signature, as .NET writes keys
+)
+
+# `openssl pkey -text` and `certtool --key-info`: a private number's name, and its octets in lines, maybe quoted ones.
+_PRINTED = re.compile(
+    rb"pri(?:v(?:ate[ _-]?(?:key|exponent))?|me[12])[^0-9a-z:=]{0,9}+[:=](?:[^0-9a-z]{0,60}+[0-9a-f]{2}){16}"
 )
 
 _KEYSTORE_STARTS = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
@@ -80,8 +85,9 @@ _KINDS = bytes(b"A"[0] if re.match(rb"[A-Za-z0-9+/_-]", bytes([one])) else b" "[
 _HEX_RUN = re.compile(rb"[0-9A-Fa-f]{64,}")
 _SHORTEST_HEX = b"0" * 64
 _HEX_KINDS = bytes(b"0"[0] if re.match(rb"[0-9A-Fa-f]", bytes([one])) else b" "[0] for one in range(256))
+_DEEPER = 2
 _LEAST_WITHIN = 10_000
-_WHITE_SPACE = b" \t\n\r\v\f"
+_BETWEEN = b" \t\n\r\v\f:"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _END_OF_PART = b"\xff|\xff|\xff|\xff"
 
@@ -89,26 +95,36 @@ _END_OF_PART = b"\xff|\xff|\xff|\xff"
 def found_in(data: bytes) -> bool:
     """Tell whether `data` holds private key material, or a key store, which is made to hold it.
 
-    What its base64, hexadecimal digits and PEM blocks hold is searched, and what the base64 and digits in that hold.
+    What its base64, hexadecimal digits and PEM blocks hold is searched, and what the base64 and digits in that hold,
+    and once more in that.
     """
     plain = _without_zeros(data)
     if len(plain) != len(data) and _binary_in(data):
         return True
     contents: list[bytes] = []
     rest = _BLOCK.sub(lambda block: _moved(block, contents), plain)
-    if _text_in(rest) or _binary_in(rest):
+    if rest.strip() and (_text_in(rest) or _binary_in(rest)):
         return True
-    left, blocks = max(2 * len(data), _LEAST_WITHIN), [_END_OF_PART.join(contents)] if contents else []
-    for form in chain(blocks, _decodings(_runs(rest, _FRAGMENT if contents else _RUN))):
-        text = _without_zeros(form)
-        runs = _runs(text, _RUN)
-        left -= sum(map(len, runs))
-        # No certificate holds so much base64 that is base64 again at three alignments; each of them takes time.
-        if left < 0 or _binary_in(form) or _text_in(text):
-            return True
-        if any(_binary_in(one) or _text_in(_without_zeros(one)) for one in _decodings(runs)):
-            return True
-    return False
+    blocks = [_END_OF_PART.join(contents)] if contents else []
+    forms = chain(blocks, _decodings(_runs(rest, _FRAGMENT if contents else _RUN)))
+    return _within(forms, max(2 * len(data), _LEAST_WITHIN))
+
+
+def _within(forms: Iterator[bytes], left: int) -> bool:
+    """Search what was decoded once, and what is encoded in that twice more; `left`: so many characters of it."""
+    for _ in range(_DEEPER):
+        deeper: list[Iterator[bytes]] = []
+        for form in forms:
+            text = _without_zeros(form)
+            runs = _runs(text, _RUN)
+            left -= sum(map(len, runs))
+            # No certificate holds so much base64 that is base64 again at three alignments; each of them takes time.
+            if left < 0 or _binary_in(form) or _text_in(text):
+                return True
+            if runs:
+                deeper.append(_decodings(runs))
+        forms = chain.from_iterable(deeper)
+    return any(_binary_in(one) or _text_in(_without_zeros(one)) for one in forms)
 
 
 def _without_zeros(data: bytes) -> bytes:
@@ -135,6 +151,8 @@ def _moved(block: re.Match[bytes], contents: list[bytes]) -> bytes:
 def _text_in(data: bytes) -> bool:
     lower = data.lower()
     if b"key" in lower and (any(words in data for words in _WORDS) or _IN_ANY_CASE.search(lower)):
+        return True
+    if b"pri" in lower and _PRINTED.search(lower):
         return True
     return b"DEK-Info:" in data or any(word in data and other.search(data) for word, other in _PAIRS)
 
@@ -172,11 +190,11 @@ def _is_key_after_version(data: bytes, at: int) -> bool:
 
 
 def _runs(text: bytes, run: tuple[bytes, re.Pattern[bytes]]) -> list[bytes]:
-    """All runs of base64, white space left out, that are as long as `run` asks for."""
+    """All runs of base64, white space and colons left out, that are as long as `run` asks for."""
     shortest, pattern = run
-    if shortest not in text.translate(_KINDS, _WHITE_SPACE):
+    if shortest not in text.translate(_KINDS, _BETWEEN):
         return []
-    return pattern.findall(text.translate(_URL_SAFE, _WHITE_SPACE))
+    return pattern.findall(text.translate(_URL_SAFE, _BETWEEN))
 
 
 def _decodings(runs: list[bytes]) -> Iterator[bytes]:
@@ -185,6 +203,8 @@ def _decodings(runs: list[bytes]) -> Iterator[bytes]:
         aligned = (run[shift : len(run) - (len(run) - shift) % 4] for run in runs)
         yield _END_OF_PART.join(map(binascii.a2b_base64, aligned))
     joined = b"|".join(runs)
-    digits = _HEX_RUN.findall(joined) if _SHORTEST_HEX in joined.translate(_HEX_KINDS) else []
+    # .NET writes octets with dashes between them, which are pluses here.
+    is_hex = _SHORTEST_HEX in joined.translate(_HEX_KINDS, b"+")
+    digits = _HEX_RUN.findall(joined.translate(None, b"+")) if is_hex else []
     for shift in range(2) if digits else ():
         yield _END_OF_PART.join(binascii.a2b_hex(run[shift : len(run) - (len(run) - shift) % 2]) for run in digits)
