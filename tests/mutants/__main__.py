@@ -86,7 +86,7 @@ def trying_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def fates(waiting: SimpleQueue[Mutant | None], folder: Path) -> list[Fate]:
-    """Let one process try what is waiting, up to the first None."""
+    """Let one process try what is waiting, up to the first None; what survives is printed at once."""
     found = []
     with trying_process(folder) as process:
         assert process.stdin is not None
@@ -97,22 +97,21 @@ def fates(waiting: SimpleQueue[Mutant | None], folder: Path) -> list[Fate]:
             answer = process.stdout.readline()
             if not answer:
                 raise SystemExit(f"The process that tried {mutant} ended.")
-            found.append(Fate(mutant, **json.loads(answer)))
+            found.append(fate := Fate(mutant, **json.loads(answer)))
+            if not fate.killed:
+                print(f"{mutant.module}:{mutant.line} {mutant.operator.partition('/')[2]}\n{fate.change}\n", flush=True)
         process.stdin.close()
     return found
 
 
 def tried(all_of_them: list[Mutant], processes: int, folder: Path) -> list[Fate]:
-    """The fate of each, in the order of files and lines."""
+    """The fate of each."""
     waiting: SimpleQueue[Mutant | None] = SimpleQueue()
     for one in [*all_of_them, *[None] * processes]:
         waiting.put(one)
     with ThreadPoolExecutor(processes) as pool:
         parts = list(pool.map(lambda _: fates(waiting, folder), range(processes)))
-    return sorted(
-        (fate for part in parts for fate in part),
-        key=lambda fate: (fate.mutant.module, fate.mutant.line, fate.mutant.operator, fate.mutant.occurrence),
-    )
+    return [fate for part in parts for fate in part]
 
 
 def table(found: list[Fate]) -> Iterator[str]:
@@ -139,9 +138,6 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="trustcast-mutants-") as name:
         waiting = mutants(asked.modules or list(sources()), Path(name))
         found = tried(waiting, asked.processes, Path(name))
-    for fate in found:
-        if not fate.killed:
-            print(f"{fate.mutant.module}:{fate.mutant.line} {fate.mutant.operator.partition('/')[2]}\n{fate.change}\n")
     print("\n".join(table(found)))
     print(f"{time.monotonic() - started:.0f} s with {asked.processes} processes.")
     return 0 if score(found) >= LEAST_SCORE else 1

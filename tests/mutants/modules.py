@@ -15,7 +15,7 @@ TESTS = {
     "certificate": ["test_certificate.py", "test_policy.py"],
     "certificate_file": ["test_certificate_file.py"],
     "chain": ["test_chain.py", "test_costly_keys.py"],
-    "der": ["test_pkcs7.py"],
+    "der": ["test_der.py"],
     "endpoint": ["test_endpoint.py"],
     "environment": [],
     "errors": ["test_errors.py"],

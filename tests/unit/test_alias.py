@@ -45,9 +45,11 @@ def test_aliases_that_differ_in_case_have_one_key() -> None:
     assert alias.key("BackEnd") == alias.key("backend") == "backend"
 
 
-def test_alias_on_gateways_names_the_tenant_unless_it_is_the_super_tenant() -> None:
-    assert alias.on_gateways("web", alias.SUPER_TENANT) == "web"
-    assert alias.on_gateways("web", 7) == "web_7"
+@pytest.mark.parametrize(
+    ("tenant", "named"), [("-1234", "web"), ("7", "web_7"), ("-1", "web_-1"), ("-2000", "web_-2000")]
+)
+def test_alias_on_gateways_names_the_tenant_unless_it_is_the_super_tenant(tenant: str, named: str) -> None:
+    assert alias.on_gateways("web", int(tenant)) == named
 
 
 @pytest.mark.parametrize(
@@ -59,6 +61,7 @@ def test_alias_may_look_like_another_tenants(text: str, tenant: int | None) -> N
 
 
 def test_alias_of_the_next_certificate_is_a_legal_one_or_refused() -> None:
+    assert alias.following("web") == "web.next"
     assert alias.checked(alias.following("a" * 250)) == "a" * 250 + ".next"
     with pytest.raises(Rejected) as refused:
         alias.following("a" * 251)
