@@ -15,7 +15,7 @@ from trustcast_api import rotate
 from trustcast_api.describe_certificates import describe, describe_page
 from trustcast_api.list_certificates import Filters, list_certificates
 from trustcast_api.schemas import TruststoreBody, WarningBody
-from trustcast_api.schemas_of_certificates import RotationBody
+from trustcast_api.schemas_of_rotations import RotationBody
 
 
 @pytest.fixture

@@ -29,14 +29,10 @@ from trustcast_api.routes.dry_runs import answer_with_verdict, answer_with_verdi
 from trustcast_api.routes.operations import ACCEPTED, ADDED, Prefer, answer_with_operation
 from trustcast_api.schemas import Moment, Name
 from trustcast_api.schemas_of_batches import BatchBody
-from trustcast_api.schemas_of_certificates import (
-    CertificateBody,
-    CertificatePage,
-    UsageBody,
-    VerdictBody,
-    VerdictsBody,
-)
+from trustcast_api.schemas_of_certificates import CertificateBody, CertificatePage
 from trustcast_api.schemas_of_operations import OperationBody
+from trustcast_api.schemas_of_usage import UsageBody
+from trustcast_api.schemas_of_verdicts import VerdictBody, VerdictsBody
 from trustcast_api.usage import usage
 
 router = APIRouter(prefix="/v1/certificates", tags=["certificates"], route_class=AskingFirst)

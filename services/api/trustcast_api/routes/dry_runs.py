@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain.errors import TrustcastError
 from trustcast_api.judge_upload import Verdict, judge_uploads
-from trustcast_api.schemas_of_certificates import RefusalBody, VerdictBody, VerdictsBody
+from trustcast_api.schemas_of_verdicts import RefusalBody, VerdictBody, VerdictsBody
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

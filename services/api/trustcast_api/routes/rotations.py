@@ -12,7 +12,7 @@ from trustcast_api.routes import form
 from trustcast_api.routes.certificates import Alias, Force, Here, Reader, Updater
 from trustcast_api.routes.changing import Key
 from trustcast_api.routes.operations import ACCEPTED, ADDED, Prefer, answer_with_operation
-from trustcast_api.schemas_of_certificates import RotationBody
+from trustcast_api.schemas_of_rotations import RotationBody
 
 router = APIRouter(prefix="/v1/certificates/{alias}/rotation", tags=["certificates"], route_class=AskingFirst)
 
