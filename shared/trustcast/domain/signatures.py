@@ -14,7 +14,7 @@ from trustcast.domain.policy_case import RSA_BITS, SHORTEST_RSA_ALLOWED
 from trustcast.domain.rules_about_keys import RSA_EXPONENTS
 
 _BITS = range(SHORTEST_RSA_ALLOWED, RSA_BITS.stop)
-_EXPONENTS = range(3, RSA_EXPONENTS.stop, 2)
+_EXPONENT_BITS = (RSA_EXPONENTS.stop - 1).bit_length()
 _OTHER_CURVE = 0.75
 
 
@@ -43,10 +43,10 @@ def cost(issuer: x509.Certificate) -> float | None:
         return None
     match key:
         case rsa.RSAPublicKey():
-            exponent = key.public_numbers().e
-            if key.key_size not in _BITS or exponent not in _EXPONENTS:
+            exponent_bits = key.public_numbers().e.bit_length()
+            if key.key_size not in _BITS or exponent_bits > _EXPONENT_BITS:
                 return None
-            return (key.key_size / _BITS[-1]) ** 2 * exponent.bit_length() / _EXPONENTS[-1].bit_length()
+            return (key.key_size / _BITS[-1]) ** 2 * exponent_bits / _EXPONENT_BITS
         case ec.EllipticCurvePublicKey(curve=ec.SECP256R1()) | ed25519.Ed25519PublicKey():
             return 0.1
         case _:
