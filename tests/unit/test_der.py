@@ -101,7 +101,7 @@ def test_any_number_of_indefinite_lengths_may_stand_beside_each_other() -> None:
     assert der.ber_element(b"\x30\x80" + b"\x30\x80\0\0" * 20 + b"\0\0").end == 82
 
 
-@pytest.mark.parametrize("text", ["0480 0000", "3080 0480 0000 0000", "3080 0080 0000 0000"])
+@pytest.mark.parametrize("text", ["0480 0000", "3080 0480 0000 0000", "3080 0080 0000 0000", "8080 0000", "0180 0000"])
 def test_primitive_element_has_no_indefinite_length(text: str) -> None:
     with pytest.raises(IndefiniteLengthError):
         der.ber_element(_bytes(text))
@@ -152,6 +152,20 @@ def test_children_are_read_one_by_one() -> None:
     assert next(several) == Element(5, 2, 4, 4)
     with pytest.raises(ValueError, match="here"):
         next(several)
+
+
+def test_nothing_is_read_behind_the_parent() -> None:
+    several = der.inside(_bytes("3003 0500 0401 ff 0500"), Element(0x30, 0, 2, 5))
+
+    assert [next(several).tag, next(several).tag] == [5, 4]
+    with pytest.raises(ValueError, match="fill"):
+        next(several)
+
+
+def test_parent_may_be_long() -> None:
+    data = _bytes("30820190") + b"\x05\x00" * 200
+
+    assert len(der.children(data, der.element(data))) == 200
 
 
 def test_children_may_have_indefinite_lengths_for_who_reads_ber() -> None:

@@ -91,3 +91,15 @@ def test_private_key_stands_alone() -> None:
         errors.raise_if_any()
 
     assert [(one.code, one.field) for one in refused.value.errors] == [("private_key", "certificate")]
+
+
+def test_private_key_stands_alone_whatever_the_others_are_called_and_how_many_there_are() -> None:
+    errors = FieldErrors()
+    for field, code in (("alias", "a"), ("url", "url_scheme"), ("endpoint", "private_key"), ("name", "private_key")):
+        with errors.of(field):
+            raise Rejected("_".join(code.split("_")), "No.")  # as a text that came from outside is
+
+    with pytest.raises(RejectedMany) as refused:
+        errors.raise_if_any()
+
+    assert [(one.code, one.field) for one in refused.value.errors] == [("private_key", "endpoint")]

@@ -107,3 +107,11 @@ def test_what_is_no_message_of_ours_is_refused(text: str) -> None:
 def test_bytes_that_are_no_text_are_refused() -> None:
     with pytest.raises(Rejected):
         decode(b"\xff\xfe\x00")
+
+
+def test_message_of_four_kilobytes_is_read_and_a_longer_one_is_not() -> None:
+    text = encode(ALL[0], id="1", source="api", at=AT)
+
+    assert decode(text.ljust(4096)) == ALL[0]
+    with pytest.raises(Rejected):
+        decode(text.ljust(4097))

@@ -67,6 +67,15 @@ def test_alias_both_removed_and_put_is_there() -> None:
     assert after.entries == {"a": B}
 
 
+def test_truststores_are_equal_by_their_entries_alone() -> None:
+    one = Truststore({"a": A, "b": B})
+
+    assert one == Truststore({"b": B}).apply(ChangeSet(put={"a": A}))
+    assert one not in (Truststore({"a": A}), Truststore({"a": A, "b": A}), Truststore({"a": B, "b": B}))
+    assert one != Truststore({"a": A, "b": B, "c": A})
+    assert one != {"a": A, "b": B}
+
+
 def test_removing_what_is_not_there_changes_nothing() -> None:
     assert Truststore({"a": A}).apply(ChangeSet(remove=frozenset({"b"}))) == Truststore({"a": A})
 
