@@ -23,9 +23,11 @@ from trustcast_api import (
     cancel_operation,
     complete_request,
     etags,
+    read_form,
     read_keystore,
     read_upload,
 )
+from trustcast_api.reading import reader
 from trustcast_api.routes import form
 from trustcast_worker import apply_changes, decide, sweep
 
@@ -43,8 +45,10 @@ DECIDING: list[ModuleType] = [
     decide,
     etags,
     form,
+    read_form,
     read_keystore,
     read_upload,
+    reader,
     sweep,
 ]
 ERRORS = {"Rejected", "Conflict", "HinderedError", "PreconditionFailed", "NotFound", "Unavailable"}

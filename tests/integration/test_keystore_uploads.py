@@ -142,5 +142,5 @@ def test_who_sends_costly_key_stores_keeps_nobody_waiting(fresh_api: ServedApi) 
     for sender in senders:
         sender.join()
 
-    assert set(codes) == {"keystore_password", "keystore_busy"}
+    assert set(codes) == {"keystore_password", "too_many_at_once"}
     assert max(waited) < 1

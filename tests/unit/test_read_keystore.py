@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import struct
-import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -16,12 +15,11 @@ from hypothesis import strategies as st
 
 from tests import key_stores
 from tests.certificates import Made, self_signed
-from tests.key_stores import bag, certificate_bag, data, octets, pbes2, pfx, seq, trusting
+from tests.key_stores import bag, certificate_bag, data, octets, pfx, seq, trusting
 from trustcast.domain import pem
-from trustcast.domain.errors import Rejected, Unavailable
+from trustcast.domain.errors import Rejected
 from trustcast.keystore import jks, pkcs12
 from trustcast.keystore.jks import RawEntry, trusted_entry
-from trustcast.keystore.password_based import MAX_COST
 from trustcast_api.read_keystore import REASONS, Entry, is_keystore, read_keystore
 
 PASSWORD = "trüst 🔑"
@@ -269,28 +267,6 @@ def test_a_jks_of_very_many_entries_does_not_take_long() -> None:
 
     assert code(file) == "keystore_too_large"
     assert time.thread_time() - began < 1
-
-
-def test_who_comes_while_many_are_waiting_is_sent_away() -> None:
-    """The others are read, one after another; whoever waits would keep one of the threads that all requests share."""
-    slow = pfx(key_stores.encrypted(pbes2(MAX_COST), bytes(16)))
-    verdicts: list[str] = []
-
-    def send() -> None:
-        try:
-            read_keystore(slow, PASSWORD)
-        except (Rejected, Unavailable) as error:
-            verdicts.append(error.code)
-
-    threads = [threading.Thread(target=send) for _ in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert len(verdicts) == 12
-    assert 1 <= verdicts.count("keystore_busy") <= 4
-    assert read_keystore(trusting(made().der), None)  # nobody's place stays taken
 
 
 # The files of cryptography's own tests: with no password, the empty one, a wrong one, and the one that it takes.

@@ -26,6 +26,7 @@ def main() -> None:
         app = create_app(loaded)
     except (settings.SettingsError, TrustcastError) as error:
         sys.exit(str(error))
+    app.state.context.reader.start()
     uvicorn.run(app, host=loaded.api_host, port=loaded.api_port, timeout_graceful_shutdown=3, **OPTIONS)
 
 

@@ -14,10 +14,13 @@ from trustcast.domain.errors import Rejected
 from trustcast.storage.idempotency import KeyReusedError
 from trustcast_api.accept_batch import accept_lines, begin
 from trustcast_api.body_limit import BULK, TooLargeError, TooSlowError
-from trustcast_api.read_bulk import MAX_LINES, Lines, Raw, is_blank, read_line
+from trustcast_api.read_bulk import MAX_LINES, Lines, Raw, is_blank
+from trustcast_api.reading.readings import LINES
 from trustcast_api.request import Line
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from fastapi import Request
 
     from trustcast.storage.batches import Batch
@@ -102,9 +105,10 @@ class _Commits:
 class _Chunk:
     """Lines to be committed together, the number of the last one, and the SHA-256 of all bytes up to its end."""
 
-    lines: list[Line]
+    raws: list[Raw]
     upto: int
     sha256: str
+    lines: Future[list[Line]] | None = None  # once it is full they are being read
 
 
 class _Bulk:
@@ -145,13 +149,13 @@ class _Bulk:
     def complete(self, chunks: Sequence[_Chunk]) -> Batch:
         """Commit what is left."""
         self.commit(chunks)
-        return self._commit(self._chunk, complete=True)
+        return self._commit(self._closed(), complete=True)
 
     def stopped(self, code: str) -> BrokenOffError:
         """Take no more; what was taken stays."""
         if self.batch is not None and not self.batch.complete:
             self.commit(self._full_ones())
-            self._commit(self._chunk, complete=True, problem=Rejected(code, REASONS[code]))
+            self._commit(self._closed(), complete=True, problem=Rejected(code, REASONS[code]))
         return BrokenOffError(self.batch, code)
 
     def _full_ones(self) -> list[_Chunk]:
@@ -171,11 +175,30 @@ class _Bulk:
             raise KeyReusedError
         if self._is_known(raw) or blank:
             return
-        self._chunk.lines.append(read_line(raw))
+        self._chunk.raws.append(raw)
         self._size += len(raw.data or b"")
-        if len(self._chunk.lines) >= CHUNK_LINES or self._size >= CHUNK_BYTES:
-            self._full.append(self._chunk)
-            self._chunk, self._size = replace(self._chunk, lines=[]), 0
+        if len(self._chunk.raws) >= CHUNK_LINES or self._size >= CHUNK_BYTES:
+            self._full.append(self._closed())
+
+    def _closed(self) -> _Chunk:
+        """Return the chunk that was filled, and begin the next one."""
+        closed = replace(self._chunk, lines=self._here.batch_reader.submit(LINES, self._chunk.raws, size=self._size))
+        self._chunk, self._size = replace(self._chunk, raws=[]), 0
+        return closed
+
+    def _read(self, chunk: _Chunk) -> list[Line]:
+        assert chunk.lines is not None  # noqa: S101 - it is closed
+        try:
+            return chunk.lines.result()
+        except Rejected:
+            return [self._read_alone(one) for one in chunk.raws]  # one that cannot be read stops no other
+
+    def _read_alone(self, raw: Raw) -> Line:
+        try:
+            (line,) = self._here.batch_reader.submit(LINES, [raw], size=CHUNK_BYTES).result()
+        except Rejected as refused:
+            return Line(raw.number, None, problem=refused)
+        return line
 
     def _begin(self, first: Raw) -> None:
         begun = begin(self._here.database, who=self._who, idempotency_key=self._key, at=self._here.now())
@@ -194,10 +217,11 @@ class _Bulk:
 
     def _commit(self, chunk: _Chunk, *, complete: bool, problem: Rejected | None = None) -> Batch:
         assert self.batch is not None  # noqa: S101 - begun with the first line
+        lines = self._read(chunk)
         self.batch = accept_lines(
             self._here.database,
             self.batch,
-            chunk.lines,
+            lines,
             upto=chunk.upto,
             sha256=chunk.sha256,
             complete=complete,
@@ -207,7 +231,7 @@ class _Bulk:
             problem=problem,
         )
         self._here.drainer.wake()
-        if any(one.problem is not None and one.problem.code == "private_key" for one in chunk.lines):
+        if any(one.problem is not None and one.problem.code == "private_key" for one in lines):
             facts = {"code": "private_key", "status": 400, "method": "POST", "route": BULK[1], "batch": self.batch.id}
             self._here.refusals.record(self._who.actor, facts)
         return self.batch

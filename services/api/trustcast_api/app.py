@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from trustcast_api.drainer import Drainer
 from trustcast_api.endings import Endings
 from trustcast_api.enrol_gateways import enrol
 from trustcast_api.publisher import certificates, endpoint_certificates
+from trustcast_api.reading.reader import Reader
 from trustcast_api.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -48,14 +48,15 @@ def create_app(settings: Settings) -> FastAPI:
         now=lambda: datetime.now(UTC),
         accepted=drainer.wake,
     )
-    reader = ThreadPoolExecutor(1, "reading")
+    readers = Reader(most_waiting=64), Reader(most_waiting=8)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         drainer.start()
         yield
         await together.stop()
-        reader.shutdown()
+        for reader in readers:
+            reader.close()
         drainer.stop()
         refusals.stop()
         sender.close()
@@ -65,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.trusted_proxies:
         app.add_middleware(BehindProxies, trusted=settings.trusted_proxies)
     endings = Endings(database)
-    app.state.context = Context(database, sender, drainer, known, settings, refusals, endings, together, reader)
+    app.state.context = Context(database, sender, drainer, known, settings, refusals, endings, together, *readers)
     return app
 
 

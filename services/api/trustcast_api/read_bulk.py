@@ -19,7 +19,7 @@ from trustcast.domain.errors import FieldErrors, Rejected, RejectedMany
 from trustcast.domain.operation import Kind
 from trustcast_api.read_upload import FIELDS as FIELDS_OF_FORMS
 from trustcast_api.request import Line, Request
-from trustcast_api.search_body import BETWEEN, texts
+from trustcast_api.search_json import BETWEEN, texts
 
 MAX_LINE_BYTES = 256 * 1024
 MAX_LINES = 10_000

@@ -6,12 +6,11 @@ could decrypt, or anything else refuses the whole file, before a byte of it is s
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import Final
 
 from trustcast.domain import certificate_file, pem
-from trustcast.domain.errors import Rejected, Unavailable
+from trustcast.domain.errors import Rejected
 from trustcast.keystore import jks, pkcs12
 
 REASONS: Final = pkcs12.REASONS | {
@@ -20,10 +19,6 @@ REASONS: Final = pkcs12.REASONS | {
 }
 
 _JKS: Final = b"\xfe\xed\xfe\xed"
-# One at a time: the Python lock that reading holds on to is the one that every other request of this process needs.
-_alone = threading.Lock()
-# Whoever waits keeps a thread, of which there are 40 for all requests.
-_waiting = threading.BoundedSemaphore(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +40,8 @@ def is_keystore(data: bytes) -> bool:
 def read_keystore(data: bytes, password: str | None) -> list[Entry]:
     """Return the entries of a JKS or PKCS12 file, at least one, in their order.
 
-    Raises `Rejected` with the code `private_key` or one of `REASONS`, and the field `certificate` or `password`;
-    `Unavailable` (`keystore_busy`) where too many are waiting to be read.
+    Raises `Rejected` with the code `private_key` or one of `REASONS`, and the field `certificate` or `password`.
     """
-    if not _waiting.acquire(blocking=False):
-        raise Unavailable("keystore_busy", "Too many key stores are sent at once; send it again in a moment.")
-    try:
-        with _alone:
-            return _read(data, password)
-    finally:
-        _waiting.release()
-
-
-def _read(data: bytes, password: str | None) -> list[Entry]:
     entries = _jks(data, password) if data.startswith(_JKS) else _pkcs12(data, password)
     if not entries:
         raise _rejected("keystore_empty")

@@ -56,10 +56,6 @@ class Upload:
     activate_at: str | None = None
     password: str | None = None
 
-    def size(self) -> int:
-        """Return how long it is, in bytes and letters."""
-        return sum(len(getattr(self, name) or "") for name in self.__slots__)
-
 
 FIELDS = tuple(field.name for field in fields(Upload))
 """Every field that some form has: a name of these may be repeated, any other is what somebody typed."""

@@ -6,9 +6,28 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Annotated, Any, Final
 
-from trustcast.domain.errors import Rejected
+from pydantic import PlainSerializer, PlainValidator, TypeAdapter
+
+from trustcast.domain.errors import Rejected, RejectedMany
 from trustcast.domain.operation import Kind
+
+
+def _told(error: Rejected) -> dict[str, Any]:
+    several = [_told(one) for one in error.errors] if isinstance(error, RejectedMany) else None
+    return {"code": error.code, "detail": error.detail, "field": error.field, "errors": several}
+
+
+def _meant(told: dict[str, Any]) -> Rejected:
+    if told["errors"] is not None:
+        return RejectedMany(tuple(_meant(one) for one in told["errors"]))
+    return Rejected(told["code"], told["detail"], field=told["field"])
+
+
+Refusal = Annotated[Rejected, PlainValidator(_meant), PlainSerializer(_told)]
+"""A refusal that can also be written as JSON."""
+REFUSAL: Final = TypeAdapter[Rejected](Refusal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,4 +73,4 @@ class Line:
     number: int
     alias: str | None
     request: Request | None = None
-    problem: Rejected | None = None
+    problem: Refusal | None = None

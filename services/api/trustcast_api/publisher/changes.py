@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from fastapi.responses import JSONResponse, Response
-from starlette.concurrency import run_in_threadpool
 
 from trustcast.domain.errors import Unavailable
 from trustcast.domain.operation import Kind, State
@@ -15,7 +14,7 @@ from trustcast_api import await_operation, problems
 from trustcast_api.publisher import errors, form
 from trustcast_api.publisher.bodies import Metadata
 from trustcast_api.publisher.looks import known
-from trustcast_api.read_upload import read_replacement, read_upload
+from trustcast_api.reading.readings import REPLACING, SINGLE, Replacing
 from trustcast_api.request import Request as Wanted
 
 if TYPE_CHECKING:
@@ -30,18 +29,21 @@ if TYPE_CHECKING:
 
 async def add(here: Context, request: Request, *, who: Principal, key: str | None) -> Response:
     """Answer an upload. The endpoint is given back as it was sent, which is what theirs do."""
-    sent = await form.read(request)
+    sent = await form.sent(request)
+    new = await here.reader.read(SINGLE, sent, size=len(sent.body))
 
     def added(operation: Operation) -> Response:
         headers = {"Location": f"{request.url.path}?{urlencode({'alias': operation.alias})}"}
-        return _metadata(operation, sent.endpoint, HTTPStatus.CREATED, headers)
+        return _metadata(operation, new.endpoint, HTTPStatus.CREATED, headers)
 
-    return await _answer(here, request, await here.read(read_upload, sent), added, who, key)
+    return await _answer(here, request, new.request, added, who, key)
 
 
 async def replace(here: Context, alias: str, request: Request, *, who: Principal, key: str | None) -> Response:
     """Answer the upload of a successor, whoever used what the old one served: theirs ask nobody, either."""
-    wanted = await run_in_threadpool(read_replacement, known(alias), await form.read(request), force=True)
+    sent = await form.sent(request)
+    asked = Replacing(form=sent, alias=known(alias), force=True)
+    wanted = await here.reader.read(REPLACING, asked, size=len(sent.body))
     return await _answer(here, request, wanted, lambda operation: _metadata(operation, operation.endpoint), who, key)
 
 

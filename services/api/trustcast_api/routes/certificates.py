@@ -20,7 +20,8 @@ from trustcast_api.content import MEDIA_TYPES, Form, content, form_of
 from trustcast_api.describe_certificates import describe, describe_page
 from trustcast_api.list_certificates import Filters, Sort, Status, list_certificates
 from trustcast_api.principal import Principal
-from trustcast_api.read_upload import holds_many, read_entries, read_replacement, read_upload
+from trustcast_api.read_upload import Upload
+from trustcast_api.reading.readings import KEYSTORE, NEW, REPLACING, Replacing
 from trustcast_api.request import Request as Wanted
 from trustcast_api.routes import form
 from trustcast_api.routes.batches import answer_with_batch
@@ -106,14 +107,14 @@ async def upload(
     without `endpoint` each is for the first host that it names. With `dry_run=true` nothing is asked for or stored.
     """
     request.state.dry_run = dry_run
-    sent = await form.read(request, form.NEW)
-    if holds_many(sent):
-        lines = await run_in_threadpool(read_entries, sent)
+    sent = await form.sent(request, form.NEW)
+    wanted = await here.reader.read(NEW, sent, size=len(sent.body))
+    if isinstance(wanted, Upload):
+        lines = await here.batch_reader.read(KEYSTORE, wanted)
         if dry_run:
             return await answer_with_verdicts(here, lines, who=who)
         batch = await run_in_threadpool(accept_keystore, here, lines, who=who, idempotency_key=idempotency_key)
         return await answer_with_batch(here, batch, who=who)
-    wanted = await here.read(read_upload, sent)
     if dry_run:
         return await answer_with_verdict(here, wanted, who=who)
     return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
@@ -142,8 +143,9 @@ async def replace(
     One that does not serve all the APIs that this one alone serves takes its place only with `force=true`.
     """
     expected = etags.wanted(if_match)
-    sent = await form.read(request, form.CONTENT)
-    wanted = await run_in_threadpool(read_replacement, alias, sent, if_match=expected, force=force)
+    sent = await form.sent(request, form.CONTENT)
+    asked = Replacing(form=sent, alias=alias, if_match=expected, force=force)
+    wanted = await here.reader.read(REPLACING, asked, size=len(sent.body))
     return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
 
 

@@ -1,17 +1,12 @@
-"""Read the multipart form of an upload: each field once, none that is unknown, text as text."""
+"""The multipart form of an upload: its fields, what the OpenAPI document says of them, and its bytes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
-
-from trustcast.domain import pem
-from trustcast.domain.errors import Rejected, RejectedMany
 from trustcast_api import charset
 from trustcast_api.problems import UnsupportedMediaError
-from trustcast_api.read_upload import FIELDS, Upload
+from trustcast_api.read_form import Form, named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,21 +37,13 @@ _EXAMPLE = {
 }
 
 
-async def read(request: Request, fields: Sequence[str]) -> Upload:
-    """Return what was sent of `fields`. Raises `UnsupportedMediaError` and `Rejected`."""
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise UnsupportedMediaError("content_type", f"Send the fields {_named(fields)} as multipart/form-data.")
+async def sent(request: Request, fields: tuple[str, ...]) -> Form:
+    """Return the form that was sent, to be read. Raises `UnsupportedMediaError` and `Rejected("charset")`."""
+    content_type = request.headers.get("content-type", "")
+    if not content_type.lower().startswith("multipart/form-data"):
+        raise UnsupportedMediaError("content_type", f"Send the fields {named(fields)} as multipart/form-data.")
     charset.refuse_others(request)
-    try:
-        given = await _given(request, fields)
-        if isinstance(given.get("certificate"), str):
-            given["certificate"] = given["certificate"].encode()
-    except UnicodeError:
-        raise Rejected("charset", "Send the fields in UTF-8.") from None
-    for name, value in given.items():
-        if name != "certificate" and isinstance(value, bytes):
-            raise Rejected("field_invalid", "Send this field as text, not as a file.", field=name)
-    return Upload(**given)
+    return Form(content_type, await request.body(), fields)
 
 
 def documented(fields: Sequence[str], *, required: Sequence[str] | None = None) -> dict[str, Any]:
@@ -69,25 +56,3 @@ def documented(fields: Sequence[str], *, required: Sequence[str] | None = None) 
     schema = {"type": "object", "required": needed, "properties": {name: _DESCRIBED[name] for name in fields}}
     content = {"schema": schema, "example": example}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": content}}}
-
-
-async def _given(request: Request, fields: Sequence[str]) -> dict[str, Any]:
-    given: dict[str, Any] = {}
-    async with request.form(max_files=len(NEW), max_fields=len(NEW)) as form:
-        for name, value in form.multi_items():
-            if name not in fields:
-                await run_in_threadpool(pem.refuse_private_key, await _bytes(value))
-                told = f"There are the fields {_named(fields)}, no others."
-                raise RejectedMany((Rejected("field_unknown", told, field=name if name in FIELDS else None),))
-            if name in given:
-                raise Rejected("field_repeated", "Send this field once.", field=name)
-            given[name] = await value.read() if isinstance(value, UploadFile) else value
-    return given
-
-
-async def _bytes(value: UploadFile | str) -> bytes:
-    return await value.read() if isinstance(value, UploadFile) else value.encode()
-
-
-def _named(fields: Sequence[str]) -> str:
-    return ", ".join(fields[:-1]) + f" and {fields[-1]}"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from trustcast_api import rotate
 from trustcast_api.asking_first import AskingFirst
-from trustcast_api.read_upload import read_rotation
+from trustcast_api.reading.readings import ROTATING, Rotating
 from trustcast_api.routes import form
 from trustcast_api.routes.certificates import Alias, Force, Here, Reader, Updater
 from trustcast_api.routes.changing import Key
@@ -29,7 +28,8 @@ async def begin(
     who: Updater, alias: Alias, request: Request, here: Here, idempotency_key: Key = None, prefer: Prefer = ""
 ) -> Response:
     """Ask for the next certificate to be trusted beside this one, under the alias `{alias}.next`."""
-    wanted = await run_in_threadpool(read_rotation, alias, await form.read(request, form.CONTENT))
+    sent = await form.sent(request, form.CONTENT)
+    wanted = await here.reader.read(ROTATING, Rotating(sent, alias), size=len(sent.body))
     return await answer_with_operation(here, wanted, who=who, key=idempotency_key, prefer=prefer)
 
 
