@@ -291,8 +291,6 @@ def _in_data(content: bytes) -> bytes:
         pytest.param(pfx(encrypted(pbes2(1, iv=b"short"), bytes(16))), "keystore_damaged", id="short IV"),
         pytest.param(pfx(encrypted(pbes2(1), bytes(15))), "keystore_damaged", id="no whole block"),
         pytest.param(pfx(encrypted(pbes2(1), b"")), "keystore_damaged", id="no block"),
-        pytest.param(trusting(DER, b"\xd8\x00"), "keystore_alias", id="half a surrogate pair"),
-        pytest.param(trusting(DER, b"\0a\0"), "keystore_alias", id="half a character"),
         pytest.param(
             _in_data(seq(bag(key_stores.CERTIFICATE_BAG, seq(), key_stores.named("a"), key_stores.named("b")))),
             "keystore_damaged",

@@ -20,7 +20,7 @@ from trustcast.domain import pem
 from trustcast.domain.errors import Rejected
 from trustcast.keystore import jks, pkcs12
 from trustcast.keystore.jks import RawEntry, trusted_entry
-from trustcast_api.read_keystore import REASONS, Entry, is_keystore, read_keystore
+from trustcast_api.read_keystore import REASONS, Entry, certificate_of, is_keystore, read_keystore
 
 PASSWORD = "trüst 🔑"
 VECTORS = Path(cryptography_vectors.__file__).parent / "pkcs12"
@@ -115,11 +115,7 @@ def test_a_key_is_seen_in_a_damaged_jks() -> None:
         pytest.param(pfx(), "keystore_empty", id="PKCS12 without contents"),
         pytest.param(jks_of(trusted_entry("a", made().der)) + b"\0", "keystore_damaged", id="bytes behind a JKS"),
         pytest.param(trusting(made().der) + b"\0", "keystore_damaged", id="bytes behind a PKCS12 file"),
-        pytest.param(trusting(b"\x30\x03\x02\x01\x01"), "keystore_entry", id="no certificate in PKCS12"),
-        pytest.param(jks_of(trusted_entry("a", b"")), "keystore_entry", id="nothing in a JKS"),
-        pytest.param(jks_of(trusted_entry("a", made().pem)), "keystore_entry", id="PEM in a JKS"),
-        pytest.param(trusting(made().pem), "keystore_entry", id="PEM in PKCS12"),
-        pytest.param(trusting(made().der + b"\0"), "keystore_entry", id="bytes behind a certificate"),
+        pytest.param(jks_of(RawEntry("", b"\0\0\0\3" + bytes(40))), "keystore_entry", id="another kind of entry"),
         pytest.param(
             jks_of(*[trusted_entry(str(number), b"") for number in range(1001)]), "keystore_too_large", id="1,001"
         ),
@@ -131,16 +127,43 @@ def test_what_is_refused_is_named(file: bytes, expected: str) -> None:
     assert (refused.code, refused.detail, refused.field) == (expected, REASONS[expected], "certificate")
 
 
-def test_one_entry_that_is_no_certificate_spoils_the_file() -> None:
-    file = jks_of(trusted_entry("a", made().der), trusted_entry("b", b"\x30\x00"))
+def test_a_name_in_a_wrong_encoding_is_refused_with_a_jks_that_java_cannot_load() -> None:
+    """In PKCS12 it is just no alias."""
+    raw = trusted_entry("ab", made().der).raw
 
-    assert code(file) == "keystore_entry"
+    assert code(jks_of(RawEntry("", raw[:6] + b"\xff\xff" + raw[8:]))) == "keystore_alias"
+    assert [each.alias for each in read_keystore(trusting(made().der, b"\0a\xd8\x00"), None)] == ["a\ufffd"]
 
 
-def test_a_certificate_of_more_than_64_kb_is_refused() -> None:
-    large = seq(seq(key_stores.integer(1), octets(bytes(65_536))))
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        pytest.param(b"", "keystore_entry", id="nothing"),
+        pytest.param(b"\x30\x03\x02\x01\x01", "keystore_entry", id="something else"),
+        pytest.param(made().pem, "keystore_entry", id="PEM"),
+        pytest.param(made().der + b"\0", "keystore_entry", id="bytes behind a certificate"),
+        pytest.param(made().der[:-1], "keystore_entry", id="a certificate without its end"),
+        pytest.param(
+            seq(seq(key_stores.integer(1), octets(bytes(65_536)))), "certificate_too_large", id="more than 64 KB"
+        ),
+    ],
+)
+def test_what_is_no_certificate_is_told_of_its_entry(entry: bytes, expected: str) -> None:
+    file = jks_of(trusted_entry("a", made().der), trusted_entry("b", entry))
 
-    assert code(trusting(large)) == "certificate_too_large"
+    good, bad = read_keystore(file, PASSWORD)
+
+    assert certificate_of(good) == made().der
+    with pytest.raises(Rejected) as refused:
+        certificate_of(bad)
+    assert (refused.value.code, refused.value.field) == (expected, "certificate")
+
+
+def test_a_key_behind_an_entry_that_is_no_certificate_is_found() -> None:
+    entries = [trusted_entry("a", b"\x30\x00"), trusted_entry("b", made().der)]
+
+    assert code(jks_of(*entries, trusted_entry("c", PKCS8))) == "private_key"
+    assert code(jks_of(*entries, key_entry())) == "private_key"
 
 
 HIDDEN = {

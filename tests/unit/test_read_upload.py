@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificate, serialize_java_truststore
 
+from tests import key_stores
 from tests.certificates import Made, self_signed
 from trustcast.domain.errors import RejectedMany
 from trustcast_api.read_upload import Upload, read_entries, read_upload
@@ -89,6 +90,31 @@ def test_entry_without_a_name_has_no_alias() -> None:
     assert found.problem is not None
     assert (found.alias, found.request) == (None, None)
     assert (found.problem.code, found.problem.field) == ("keystore_entry_unnamed", "alias")
+
+
+def test_entry_that_is_no_certificate_stops_no_other() -> None:
+    good = self_signed("web.example").der
+    bags = [key_stores.certificate_bag(der, name) for der, name in ((good[:-1], "bad"), (good, "good"))]
+    store = key_stores.pfx(key_stores.data(key_stores.seq(*bags)))
+
+    for endpoint in (None, "https://web.example"):
+        bad, other = read_entries(Upload(certificate=store, endpoint=endpoint))
+
+        assert other.request is not None
+        assert other.request.certificate == good
+        assert bad.problem is not None
+        assert (bad.number, bad.alias, bad.request) == (1, "bad", None)
+        assert (bad.problem.code, bad.problem.field) == ("keystore_entry", "certificate")
+
+
+def test_name_in_a_wrong_encoding_is_no_alias_and_stops_no_other() -> None:
+    der = self_signed("web.example").der
+    bags = [key_stores.certificate_bag(der, name) for name in (b"\0a\xd8\x00", b"\0b\0", "good")]
+
+    lines = read_entries(Upload(certificate=key_stores.pfx(key_stores.data(key_stores.seq(*bags)))))
+
+    assert [one.problem and one.problem.code for one in lines] == ["alias_invalid", "alias_invalid", None]
+    assert [one.alias for one in lines] == [None, None, "good"]
 
 
 @pytest.mark.parametrize(

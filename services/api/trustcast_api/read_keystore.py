@@ -1,7 +1,8 @@
 """The door for many at once: an uploaded key store of trusted certificates -> its entries.
 
 What may stand in one is exactly this: certificates, under names or (in PKCS12) without. A key, even one that nobody
-could decrypt, or anything else refuses the whole file, before a byte of it is stored.
+could decrypt, or another kind of entry refuses the whole file, before a byte of it is stored. An entry whose name or
+bytes are wrong stops no other.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from trustcast.domain.errors import Rejected
 from trustcast.keystore import jks, pkcs12
 
 REASONS: Final = pkcs12.REASONS | {
+    "keystore_alias": (
+        "A name in the key store is not in the encoding that its format asks for, so Java cannot load it either; make "
+        "the key store anew from its certificates (keytool -importcert)."
+    ),
     "keystore_empty": "The key store holds no certificate; check it with keytool -list.",
     "keystore_version": "The key store is a JKS of another version than 2; write it again with keytool.",
 }
@@ -23,9 +28,9 @@ _JKS: Final = b"\xfe\xed\xfe\xed"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One trusted certificate: its DER, an X.509 certificate by its outline, and its name as it stands in the file.
+    """What is to be trusted: its bytes and its name as they stand in the file, None where it has no name.
 
-    None where it has no name: that is for its own line of the batch to say, and stops no other.
+    Whether they are a certificate and an alias is for its own line of the batch to say.
     """
 
     alias: str | None
@@ -46,8 +51,23 @@ def read_keystore(data: bytes, password: str | None) -> list[Entry]:
     if not entries:
         raise _rejected("keystore_empty")
     for entry in entries:
-        _check(entry)
+        pem.refuse_private_key((entry.alias or "").encode("utf-8", "surrogatepass"), "certificate")
+        pem.refuse_private_key(entry.certificate, "certificate")
     return entries
+
+
+def certificate_of(entry: Entry) -> bytes:
+    """Return an entry's certificate in DER; its outline is one's.
+
+    Raises `Rejected` (`keystore_entry`, `certificate_too_large`) with the field `certificate`.
+    """
+    try:
+        certificate_file.check_outline(entry.certificate)
+    except Rejected as error:
+        if error.code == "certificate_too_large":
+            raise
+        raise _rejected("keystore_entry") from None
+    return entry.certificate
 
 
 def _jks(data: bytes, password: str | None) -> list[Entry]:
@@ -68,18 +88,6 @@ def _jks(data: bytes, password: str | None) -> list[Entry]:
 
 def _pkcs12(data: bytes, password: str | None) -> list[Entry]:
     return [Entry(each.alias, each.der) for each in pkcs12.read(data, password)]
-
-
-def _check(entry: Entry) -> None:
-    """Nothing goes on from here that is no certificate or has a key hidden in it."""
-    pem.refuse_private_key((entry.alias or "").encode("utf-8", "surrogatepass"), "certificate")
-    pem.refuse_private_key(entry.certificate, "certificate")
-    try:
-        certificate_file.check_outline(entry.certificate)
-    except Rejected as error:
-        if error.code == "certificate_too_large":
-            raise
-        raise _rejected("keystore_entry") from None
 
 
 def _rejected(code: str) -> Rejected:

@@ -15,7 +15,7 @@ from trustcast.domain.certificate_file import Anchor, Chosen
 from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.errors import FieldErrors, Rejected
 from trustcast.domain.operation import Kind
-from trustcast_api.read_keystore import Entry, is_keystore, read_keystore
+from trustcast_api.read_keystore import Entry, certificate_of, is_keystore, read_keystore
 from trustcast_api.request import Line, Request
 
 REASONS = {
@@ -108,12 +108,13 @@ def _line(number: int, entry: Entry, endpoint: str | None, meant: dict[str, Any]
     with errors.of("alias"):
         alias = _alias_of(entry)
     with errors.of("certificate"):
-        named = _endpoint_of(Certificate.parse(entry.certificate)) if endpoint is None else endpoint
+        certificate = certificate_of(entry)
+        named = _endpoint_of(Certificate.parse(certificate)) if endpoint is None else endpoint
     try:
         errors.raise_if_any()
     except Rejected as refused:
         return Line(number, alias or None, problem=refused)
-    request = Request(kind=Kind.ADD, alias=alias, endpoint=named, certificate=entry.certificate, **meant)
+    request = Request(kind=Kind.ADD, alias=alias, endpoint=named, certificate=certificate, **meant)
     return Line(number, alias, request)
 
 

@@ -54,10 +54,6 @@ REASONS: Final = {
         "The key store holds something that is neither an X.509 certificate nor a key; keep only trusted "
         "certificates in it."
     ),
-    "keystore_alias": (
-        "A name in the key store is not in the encoding that its format asks for; give that entry another one "
-        "(keytool -changealias)."
-    ),
     "keystore_password": (
         "The password does not open the key store, or the key store is damaged; check it with keytool -list."
     ),
@@ -224,16 +220,16 @@ def _certificate(bag: Value) -> bytes:
 
 
 def _alias(attributes: list[Value]) -> str | None:
-    """The friendlyName (RFC 2985, 5.5.1). Java's mark of a trusted certificate may be missing: OpenSSL sets none."""
+    """The friendlyName (RFC 2985, 5.5.1), with U+FFFD for what is none in UTF-16.
+
+    Java's mark of a trusted certificate may be missing: OpenSSL sets none.
+    """
     pairs = [sequence(each) for attribute_set in attributes for each in values(attribute_set.expect(_SET))]
     names = [name for kind, name in pairs if kind.expect(der.OBJECT_IDENTIFIER) == _FRIENDLY_NAME]
     if not names:
         return None
     (name,) = names
-    try:
-        return only(name.expect(_SET)).expect(_BMP_STRING).decode("utf-16-be")
-    except UnicodeDecodeError:
-        raise _rejected("keystore_alias") from None
+    return only(name.expect(_SET)).expect(_BMP_STRING).decode("utf-16-be", "replace")
 
 
 def _rejected(code: str) -> Rejected:
