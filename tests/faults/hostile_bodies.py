@@ -61,10 +61,10 @@ def all_of_them() -> dict[str, Hostile]:
 
     Files are sent for a dry run, so that they are judged by the worker's rules as well.
     """
-    files = {name: Hostile(DRY, FORM, form(made())) for name, made in _FILES.items()}
+    files = {name: Hostile(DRY, FORM, form(made())) for name, made in FILES.items()}
     stores = {
         name: Hostile(CERTIFICATES, FORM, part("password", b"changeit") + file(made()) + b"--x--\r\n")
-        for name, made in _STORES.items()
+        for name, made in STORES.items()
     }
     return files | stores | dict(_parts()) | dict(_json()) | dict(_bulks())
 
@@ -159,7 +159,7 @@ def _explicit_curve() -> bytes:
     return certificate(key=key, algorithm=ks.seq(ks.oid("2a8648ce3d040302")), signature=bytes(70))
 
 
-_FILES: dict[str, Callable[[], bytes]] = {
+FILES: dict[str, Callable[[], bytes]] = {
     "100,000 PEM blocks, too large": lambda: BLOCK * 100_000,
     "PEM blocks, as many as go in": lambda: b"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n" * 4096,
     "BEGIN lines": lambda: b"-----BEGIN CERTIFICATE-----\n" * 8000,
@@ -201,7 +201,7 @@ _FILES: dict[str, Callable[[], bytes]] = {
     "zeroes": lambda: bytes(_MOST),
 }
 
-_STORES: dict[str, Callable[[], bytes]] = {
+STORES: dict[str, Callable[[], bytes]] = {
     "MAC of a billion": lambda: ks.trusting(self_signed().der, mac=ks.mac_asking(BILLION)),
     "MAC of SHA-512 of a billion": lambda: ks.trusting(self_signed().der, mac=ks.mac_asking(BILLION, ks.SHA512)),
     "PBKDF2 of a billion": lambda: ks.pfx(ks.encrypted(ks.pbes2(BILLION), bytes(64))),
