@@ -97,9 +97,10 @@ def fates(waiting: SimpleQueue[Mutant | None], folder: Path) -> list[Fate]:
             answer = process.stdout.readline()
             if not answer:
                 raise SystemExit(f"The process that tried {mutant} ended.")
-            found.append(fate := Fate(mutant, **json.loads(answer)))
-            if not fate.killed:
-                print(f"{mutant.module}:{mutant.line} {mutant.operator.partition('/')[2]}\n{fate.change}\n", flush=True)
+            if fate := json.loads(answer):
+                found.append(Fate(mutant, **fate))
+                if not fate["killed"]:
+                    print(f"{mutant.module}:{mutant.line} {mutant.operator}\n{fate['change']}\n", flush=True)
         process.stdin.close()
     return found
 

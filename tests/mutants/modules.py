@@ -13,7 +13,7 @@ _VALUES = "tests/unit/test_domain_values.py"
 TESTS = {
     "alias": ["test_alias.py"],
     "certificate": ["test_certificate.py", "test_policy.py"],
-    "certificate_file": ["test_certificate_file.py"],
+    "certificate_file": ["test_outline.py", "test_certificate_file.py", "test_pkcs7.py", "test_hidden_keys.py"],
     "chain": ["test_chain.py", "test_costly_keys.py"],
     "der": ["test_der.py"],
     "endpoint": ["test_endpoint.py"],
@@ -52,8 +52,8 @@ class LeftOut:
     """The places of a source where every mutant is the same program to whoever runs it.
 
     Annotations: under `from __future__ import annotations` nobody evaluates them; nor does it matter whether what only
-    they name is imported (`if TYPE_CHECKING`). The `*` behind which arguments have
-    to be named: it forbids calls that nobody makes, and mypy looks at those that are made.
+    they name is imported (`if TYPE_CHECKING`). The `*` behind which arguments have to be named: it forbids calls that
+    nobody makes, and mypy looks at those that are made.
     """
 
     def __init__(self, source: str) -> None:

@@ -52,15 +52,26 @@ def main() -> None:
         print(json.dumps(_tried(job, seconds[module])), flush=True)
 
 
-def _tried(job: dict[str, str], seconds: float) -> dict[str, str | bool]:
+def _tried(job: dict[str, str], seconds: float) -> dict[str, str | bool] | None:
+    """None where the mutant is no Python, such as one with another operator for the `|` between patterns."""
     path = DOMAIN / f"{job['module']}.py"
     operator = get_operator(job["operator"])()
     # Two sources of one size and second would be one to the cache of compiled modules.
     Path(cache_from_source(str(path))).unlink(missing_ok=True)
     with use_mutation(path, operator, int(job["occurrence"])) as (before, after):
+        if not _is_python(after):
+            return None
         killed = _outcome(job["module"], max(LEAST_SECONDS, PATIENCE * seconds)) != pytest.ExitCode.OK
     changed = [line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line[0] in "+-"]
     return {"killed": killed, "change": "\n".join(changed)}
+
+
+def _is_python(source: str) -> bool:
+    try:
+        compile(source, "mutant", "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
 def _seconds_unchanged(module: str) -> float:

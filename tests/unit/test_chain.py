@@ -6,6 +6,11 @@ from collections.abc import Callable, Iterator
 from itertools import permutations
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from tests.certificates import Made, authority, ec_key, issued, rsa_key, self_signed
 from trustcast.domain.chain import LONGEST, REASONS, chain, issuers, top, upwards
@@ -212,3 +217,71 @@ def test_so_many_namesakes_that_it_would_cost_time_are_refused() -> None:
     with pytest.raises(Rejected) as refused:
         issuers(many)
     assert refused.value.code == "chain_ambiguous"
+
+
+def test_chain_has_at_most_ten_links() -> None:
+    links = [authority("Root")]
+    while len(links) < 13:
+        links.insert(0, issued(links[0], f"number {len(links)}", ca=True))
+
+    assert chain(links[0].der, [one.der for one in links[1:]]) == [one.der for one in links[:10]]
+
+
+def test_chain_ends_with_what_issued_itself_although_a_namesake_has_its_key() -> None:
+    root = authority("Root")
+    renewed = authority("Root", key=root.key, days=400)
+    leaf = issued(root)
+
+    assert chain(root.der, [renewed.der]) == [root.der]
+    assert chain(leaf.der, [root.der, renewed.der]) == [leaf.der, root.der]
+    assert chain(leaf.der, [renewed.der, root.der]) == [leaf.der, renewed.der]
+
+
+def test_chain_does_not_go_round() -> None:
+    first, second = authority("First"), authority("Second")
+    crossed, again = (issued(second, "First", ca=True, key=first.key) for _ in range(2))
+    back = issued(first, "Second", ca=True, key=second.key)
+    leaf = issued(first)
+
+    assert chain(leaf.der, [crossed.der, back.der, again.der]) == [leaf.der, crossed.der, back.der]
+
+
+def test_forty_signatures_are_compared_and_no_more() -> None:
+    key, root = ec_key(), authority("Root")
+    namesakes = [authority("Namesake", key=key).der for _ in range(6)]
+    leaves = [issued(root, f"leaf {number}").der for number in range(4)]
+
+    assert len(issuers([*namesakes, root.der, *leaves[:3]])) == 10  # 36 + 1 + 3 pairs of one name
+    with pytest.raises(Rejected):
+        issuers([*namesakes, root.der, *leaves])
+
+
+def _made_up(name: str, bits: int, exponent: int) -> bytes:
+    """A self-issued certificate with an RSA key that is made up."""
+    key = rsa.RSAPublicNumbers(exponent, 1 << (bits - 1) | 1).public_key()
+    named, like = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), authority().certificate
+    builder = (
+        x509.CertificateBuilder(issuer_name=named, subject_name=named, public_key=key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(like.not_valid_before_utc)
+        .not_valid_after(like.not_valid_after_utc)
+    )
+    return builder.sign(ec_key(), hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def test_signatures_are_compared_for_25_milliseconds_and_no_longer() -> None:
+    costliest = [_made_up("Namesake", 8192, 2**64 - 1) for _ in range(5)]  # of 1 ms each
+
+    assert len(issuers(costliest)) == 5
+    with pytest.raises(Rejected):
+        issuers([*costliest, authority().der])
+
+
+def test_what_is_not_computed_costs_nothing_and_saves_nothing() -> None:
+    not_computed = [_made_up("Other", 16384, 65537) for _ in range(6)]
+    key = ec_key(ec.SECP384R1())
+    namesakes = [authority("Namesake", key=key).der for _ in range(6)]
+
+    assert len(issuers(not_computed)) == 6
+    with pytest.raises(Rejected):
+        issuers([*namesakes, *not_computed[:2]])

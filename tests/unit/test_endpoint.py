@@ -31,6 +31,9 @@ from trustcast.domain.errors import Rejected
         ("https://backend1", "https://backend1:443"),
         ("https://node.zone2:8080", "https://node.zone2:8080"),
         ("https://3com.example", "https://3com.example:443"),
+        ("https://7.example", "https://7.example:443"),
+        ("https://backend.example:1", "https://backend.example:1"),
+        ("https://backend.example:65535", "https://backend.example:65535"),
         ("https://my_service:8443", "https://my_service:8443"),
         ("https://10.0.0.1:8443", "https://10.0.0.1:8443"),
         ("https://[2001:DB8:0::1]", "https://[2001:db8::1]:443"),
@@ -87,7 +90,9 @@ def test_url_is_brought_to_its_normal_form(text: str, normal: str) -> None:
         ("https://a.example/{a} b", "endpoint_characters"),
         ("https://a.example/{a\u200bb}", "endpoint_characters"),
         ("https://" + "a" * 64 + ".example", "endpoint_host"),
+        ("https://" + "\u00fc" * 64 + ".example", "endpoint_host"),
         ("https://127.1", "endpoint_host"),
+        ("https://backend.1", "endpoint_host"),
         ("https://256.1.1.1", "endpoint_host"),
         ("https://010.0.0.1", "endpoint_host"),
         ("https://2130706433", "endpoint_host"),
@@ -100,6 +105,7 @@ def test_url_is_brought_to_its_normal_form(text: str, normal: str) -> None:
         ("https://stra\u00dfe.example", "endpoint_host"),
         ("https://\uff41.example", "endpoint_host"),
         ("https://a\u3002example", "endpoint_host"),
+        ("https://\u00b5.example", "endpoint_host"),
         ("https://a.example:", "endpoint_port"),
         ("https://a.example:0", "endpoint_port"),
         ("https://a.example:65536", "endpoint_port"),
@@ -114,6 +120,24 @@ def test_other_text_is_refused_with_its_reason(text: str, code: str) -> None:
 
     assert (refused.value.code, refused.value.field) == (code, "endpoint")
     assert refused.value.detail == endpoint.REASONS[code]
+
+
+def test_url_has_at_most_255_characters() -> None:
+    url = "https://backend.example/"
+
+    assert Endpoint.parse(url.ljust(255, "x")).host == "backend.example"
+    with pytest.raises(Rejected, match="255"):
+        Endpoint.parse(url.ljust(256, "x"))
+
+
+def test_name_has_at_most_253_characters() -> None:
+    name = ".".join(["a" * 63] * 3 + ["b" * 61])
+
+    assert len(name) == 253
+    assert Endpoint.of_url(f"https://{name}").host == name
+    for longer in (f"{name}b", f"{name}bb"):
+        with pytest.raises(Rejected, match="host"):
+            Endpoint.of_url(f"https://{longer}")
 
 
 def test_http_url_has_another_default_port() -> None:

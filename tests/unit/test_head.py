@@ -133,6 +133,34 @@ def test_every_known_signature_must_be_good(bad: int) -> None:
     assert refusal(envelope, keys) == "head_bad_signature"
 
 
+@pytest.mark.parametrize("kind", ["application/vnd.trustcast.head", "text/plain", ""])
+def test_head_of_another_type_is_refused_however_the_type_sorts(kind: str) -> None:
+    assert refusal(signed(HEAD.payload(), kind=kind)) == "head_malformed"
+
+
+@pytest.mark.parametrize("field", ["payload", "sig"])
+def test_base64_is_read_strictly(field: str) -> None:
+    """What would be passed over is not signed."""
+    envelope = signed(HEAD.payload())
+    place = envelope if field == "payload" else envelope["signatures"][0]
+    place[field] = f"!{place[field]}"
+
+    assert refusal(envelope) == "head_malformed"
+
+
+def test_envelope_has_at_most_16_kb() -> None:
+    envelope = HeadSigner(KEY).sign(HEAD)
+
+    assert opened(envelope.ljust(16_384), KEYS) == HEAD
+    assert refusal(envelope.ljust(16_385)) == "head_malformed"
+
+
+def test_first_generation_may_be_empty() -> None:
+    first = replace(HEAD, generation=1, entries=0, previous_head_sha256=None)
+
+    assert opened(HeadSigner(KEY).sign(first), KEYS) == first
+
+
 def test_two_signatures_of_one_key_are_refused() -> None:
     envelope = signed(HEAD.payload())
     envelope["signatures"] *= 2
@@ -232,12 +260,22 @@ def test_head_signed_again_for_the_same_generation_is_accepted() -> None:
         ({"generation": 6}, "head_rollback"),
         ({"generation": 1}, "head_rollback"),
         ({"entries_sha256": "f" * 64}, "head_equivocation"),
+        ({"entries_sha256": "0" * 64}, "head_equivocation"),
         ({"expires_at": AT}, "head_expired"),
         ({"expires_at": AT - timedelta(days=1)}, "head_expired"),
     ],
 )
 def test_head_that_is_not_for_us_or_no_news_is_refused(change: dict[str, Any], code: str) -> None:
     assert accepted(replace(HEAD, **change), last=HEAD) == code
+
+
+def test_heads_are_compared_by_what_they_say() -> None:
+    """Not by whether it is the same object: both may have been read."""
+    late, again = (opened(HeadSigner(KEY).sign(replace(HEAD, generation=100_000)), KEYS) for _ in range(2))
+    forked = replace(again, entries_sha256="0" * 64)
+
+    assert accepted(again, last=late, environment="DEFAULT".lower()) == "accepted"
+    assert accepted(forked, last=late) == "head_equivocation"
 
 
 def pem_of(key: Any, encryption: Any = None) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -439,8 +440,12 @@ def test_warnings_that_nobody_knows_any_more_stay_as_they_were_told() -> None:
 def test_policy_survives_json(count: int | None) -> None:
     every = Policy(count, *[True] * 6)
 
-    assert Policy().with_settings(every.settings()) == every
-    assert every.with_settings(Policy().settings()) == Policy()
+    assert Policy().with_settings(json.loads(json.dumps(every.settings()))) == every
+    assert every.with_settings(json.loads(json.dumps(Policy().settings()))) == Policy()
+
+
+def test_endpoint_has_one_certificate_unless_a_tenant_may_have_more() -> None:
+    assert Policy().certificates_per_endpoint == 1
 
 
 def test_settings_that_are_not_understood_change_nothing() -> None:
@@ -449,6 +454,8 @@ def test_settings_that_are_not_understood_change_nothing() -> None:
     assert Policy().with_settings(newer) == Policy()
     assert Policy().with_settings({"certificates_per_endpoint": True}) == Policy()
     assert Policy().with_settings({"certificates_per_endpoint": 0}) == Policy()
+    assert Policy().with_settings({"certificates_per_endpoint": -1}) == Policy()
+    assert Policy().with_settings({"quota": 5, "check": "unlimited"}) == Policy()
 
 
 def test_rejection_never_repeats_what_is_in_the_certificate() -> None:

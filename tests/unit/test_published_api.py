@@ -24,7 +24,7 @@ def refusals(one: PublishedApi) -> list[tuple[str | None, str]]:
         "https://backend.example/a/{what is this?#@}/b",
         "http://backend.example/plain",
         "http://[::1]:8080",
-        "https://backend.example/" + "x" * 2000,
+        "https://backend.example/".ljust(2048, "x"),
     ],
 )
 def test_url_of_a_supported_type_is_http_or_https(kind: str, url: str) -> None:
@@ -40,7 +40,7 @@ def test_url_of_a_supported_type_is_http_or_https(kind: str, url: str) -> None:
         ("", "url_characters"),
         ("https://backend.example/\n", "url_characters"),
         ("https://backend.example/{a\x00b}", "url_characters"),
-        ("https://backend.example/" + "x" * 2048, "url_too_long"),
+        ("https://backend.example/".ljust(2049, "x"), "url_too_long"),
         ("https:///path", "endpoint_host"),
         ("http://", "endpoint_host"),
         ("https://{host}/path", "endpoint_host"),
@@ -92,6 +92,7 @@ def test_single_endpoint_has_one_url(urls: tuple[str, ...]) -> None:
 
 
 def test_list_of_urls_has_an_end() -> None:
+    api(production=["https://a.example"] * 100).check()
     assert refusals(api(production=["https://a.example"] * 101)) == [("endpoints.production.urls", "urls_count")]
 
 
@@ -131,6 +132,19 @@ def test_audit_learns_hosts_and_no_secret_of_a_url() -> None:
 
     assert "s3cret" not in str(told)
     assert told["production"] == ["https://a.example:443"]
+
+
+def test_audit_tells_the_roles_apart() -> None:
+    told = api(production="https://a.example", sandbox="https://b.example").told()
+
+    assert (told["production"], told["sandbox"]) == (["https://a.example:443"], ["https://b.example:443"])
+
+
+def test_only_urls_of_a_supported_type_decide_where_certificates_belong() -> None:
+    rest, other = (api(production="https://a.example", type=kind) for kind in ("HTTP/REST", "WS"))
+
+    assert rest.decisive() == other.roles() == {("https://a.example:443", "production")}
+    assert other.decisive() == set()
 
 
 def test_names_of_wso2_are_names_of_the_same() -> None:

@@ -272,8 +272,6 @@ def _checked_shape(der: bytes) -> bytes:
     whole = asn1.element(der)
     signed, outer_algorithm, _ = asn1.children(der, whole)
     fields = asn1.children(der, signed)
-    if whole.end != len(der):
-        raise _rejected("certificate_unreadable")
     if fields[0].tag == asn1.CONTEXT_0:
         del fields[0]
     serial, inner_algorithm, _issuer, _validity, _subject, key = fields[:6]

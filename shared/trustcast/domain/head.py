@@ -7,7 +7,6 @@ A head travels as a DSSE envelope (Dead Simple Signing Envelope 1.0, protocol.md
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import re
@@ -172,7 +171,7 @@ def _unwrapped(envelope: bytes) -> tuple[bytes, list[tuple[str, bytes]]]:
         payload = base64.b64decode(outer["payload"], validate=True)
         signatures = [(str(s["keyid"]), base64.b64decode(s["sig"], validate=True)) for s in outer["signatures"]]
         kind = outer["payloadType"]
-    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise malformed from None
     if kind != PAYLOAD_TYPE or not signatures or len({keyid for keyid, _ in signatures}) != len(signatures):
         raise malformed
