@@ -15,6 +15,7 @@ import trustcast.keystore
 import trustcast_api
 from trustcast.domain import policy_rules, published_api
 from trustcast.domain.policy import Policy
+from trustcast.storage import routing
 from trustcast_api import (
     accept_batch,
     accept_bulk,
@@ -29,7 +30,7 @@ from trustcast_api import (
 )
 from trustcast_api.reading import reader
 from trustcast_api.routes import form
-from trustcast_worker import apply_changes, decide, sweep
+from trustcast_worker import decide, sweep
 
 PAGE = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
 # They say their codes where they raise them, as their sentences name what is stored.
@@ -38,7 +39,6 @@ DECIDING: list[ModuleType] = [
     accept_batch,
     accept_bulk,
     accept_request,
-    apply_changes,
     body,
     cancel_operation,
     complete_request,
@@ -49,9 +49,10 @@ DECIDING: list[ModuleType] = [
     read_keystore,
     read_upload,
     reader,
+    routing,
     sweep,
 ]
-ERRORS = {"Rejected", "Conflict", "HinderedError", "PreconditionFailed", "NotFound", "Unavailable"}
+SAYING = {"Warning", "Rejected", "Conflict", "HinderedError", "PreconditionFailed", "NotFound", "Unavailable"}
 
 
 def documented() -> set[str]:
@@ -75,7 +76,7 @@ def raised(module: ModuleType) -> Iterator[str]:
     """The codes that stand in a module's text: `Conflict("code", …)` and `"code": "code"`."""
     for node in ast.walk(ast.parse(Path(str(module.__file__)).read_text())):
         match node:
-            case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(code)), *_]) if name in ERRORS:
+            case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(code)), *_]) if name in SAYING:
                 yield code
             case ast.Dict(keys=keys, values=values):
                 for pair in zip(keys, values, strict=True):

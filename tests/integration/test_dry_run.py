@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs7, pkcs12
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from tests.certificates import Made, authority, ec_key, issued, rsa_key, self_signed
 from tests.integration.conftest import Maker
@@ -20,7 +20,7 @@ from tests.integration.test_certificate_life import SHOP, add_api, rotate, token
 from tests.publisher import working
 from tests.redis_server import RedisServer
 from tests.served_api import ADMIN, ServedApi, add_environment, served
-from trustcast.storage.tables import metadata
+from trustcast.storage.tables import environment, metadata
 
 ROOT = authority("Example Root")
 WAIT = {"Prefer": "wait=10"}
@@ -141,6 +141,20 @@ def test_key_of_another_certificate_is_warned_of(api: ServedApi) -> None:
 
     told = [[one["code"] for one in answer.json()["warnings"]] for answer in (dry, real)]
     assert told == [["key_reused"], ["key_reused"]]
+
+
+def test_certificate_that_no_environment_takes_is_warned_of(api: ServedApi) -> None:
+    sandbox = {"kind": "single", "urls": ["https://new.example"]}
+    add_api(api, **SHOP | {"endpoints": {"production": None, "sandbox": sandbox}})
+    with api.database.writing() as transaction:
+        transaction.execute(update(environment).values(type="production"))
+        transaction.commit()
+
+    dry, real = both(api, new())
+
+    assert (dry.json()["environments"], real.json()["generations"]) == ([], {})
+    assert dry.json()["warnings"] == real.json()["warnings"]
+    assert [one["code"] for one in dry.json()["warnings"]] == ["no_environment"]
 
 
 def test_certificate_for_later_is_judged_as_of_then(api: ServedApi) -> None:

@@ -73,12 +73,15 @@ def judge_uploads(
         reach = routing.environments_of(transaction, who.tenant_id, granted, names=names)
         reused = _reused(transaction, who.tenant_id, granted.values(), bench.coming_keys)
     whole = {
-        place: replace(
-            one, environments=reach[place], warnings=(*one.warnings, *([KEY_REUSED] if one.key in reused else []))
-        )
-        for place, one in granted.items()
+        place: _routed(one, reach[place], [KEY_REUSED] if one.key in reused else []) for place, one in granted.items()
     }
     return [whole[one.place] if isinstance(one, Verdict) else one for one in verdicts]
+
+
+def _routed(one: Verdict, environments: Collection[str], more: Sequence[Warning]) -> Verdict:
+    """With the warnings that are found where changes are applied, in the same order."""
+    nowhere = [] if environments else [routing.NO_ENVIRONMENT]
+    return replace(one, environments=environments, warnings=(*one.warnings, *nowhere, *more))
 
 
 def _reused(

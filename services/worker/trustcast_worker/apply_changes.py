@@ -35,11 +35,7 @@ if TYPE_CHECKING:
 BATCH = 500
 # While more uploads are being validated, what is ready waits for them this long: a burst becomes few generations.
 PATIENCE = timedelta(milliseconds=100)
-NO_ENVIRONMENT = {
-    "code": "no_environment",
-    "detail": "No environment is of a type that takes this certificate; no gateway will trust it until there is one.",
-}
-_KEY_REUSED = asdict(KEY_REUSED)
+_NO_ENVIRONMENT, _KEY_REUSED = asdict(routing.NO_ENVIRONMENT), asdict(KEY_REUSED)
 
 Routes = dict[tuple[int, str, str], set[str]]  # (tenant, alias key, endpoint) -> environments
 
@@ -197,7 +193,7 @@ def _arrive(transaction: Connection, outcome: Outcome, steps: Sequence[_Step], r
             for step in steps
             if step.environment in routed or any(name in step.before.entries for name in names)
         }
-        new = [NO_ENVIRONMENT] if one.kind is not Kind.DELETE and not routed else []
+        new = [_NO_ENVIRONMENT] if one.kind is not Kind.DELETE and not routed else []
         new += [_KEY_REUSED] if one.id in outcome.key_reused else []
         if new:
             warnings[one.id] = [*one.warnings, *new]

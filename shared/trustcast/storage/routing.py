@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, insert, select
 
 from trustcast.domain.messages import OperationValidated
+from trustcast.domain.policy import Warning  # noqa: A004 - the word of the contract
 from trustcast.domain.published_api import SUPPORTED_TYPES
 from trustcast.domain.register import Holding
 from trustcast.storage import certificates, outbox, uses
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
+NO_ENVIRONMENT = Warning(
+    "no_environment",
+    "No environment is of a type that takes this certificate; no gateway will trust it until there is one.",
+)
 _ROLES_OF = {"production": ("production",), "sandbox": ("sandbox",), "hybrid": ("production", "sandbox")}
 
 
