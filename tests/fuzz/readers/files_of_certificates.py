@@ -41,6 +41,8 @@ _TOKENS = [
     b"Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n",
     b"\xef\xbb\xbf",
     b"\r\n",
+    b"\n" * 70,
+    b"-----BEGIN CERTIFICATE-----\n" + b"\n" * 70 + b"-----END CERTIFICATE-----\n",
     b"-----",
     b"\xfe\xed\xfe\xed\0\0\0\1",
     b'{"kty":"EC","d":"',
