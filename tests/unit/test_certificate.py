@@ -29,6 +29,7 @@ from trustcast.domain import der as asn1
 from trustcast.domain.certificate import Certificate
 from trustcast.domain.errors import Rejected
 
+WEB = x509.UniformResourceIdentifier("http://pki.example/ca")
 UNKNOWN = x509.UnrecognizedExtension(ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
 
 
@@ -95,6 +96,27 @@ def test_new_key_of_a_ca_signed_with_its_old_key_is_not_self_signed() -> None:
     assert (read.subject, read.self_signed, read.self_signature_valid) == (read.issuer, False, None)
 
 
+@pytest.mark.parametrize(
+    ("authority_key", "subject_key", "own"),
+    [
+        (b"key", b"key", True),
+        (b"kex", b"key", False),
+        (b"kez", b"key", False),
+        (None, b"key", True),
+        (b"key", None, True),
+        (None, None, True),
+    ],
+)
+def test_key_identifiers_say_whether_it_signed_itself(
+    authority_key: bytes | None, subject_key: bytes | None, own: bool
+) -> None:
+    identifiers: list[tuple[x509.ExtensionType, bool]] = [(x509.AuthorityKeyIdentifier(authority_key, [WEB], 1), False)]
+    if subject_key is not None:
+        identifiers.append((x509.SubjectKeyIdentifier(subject_key), False))
+
+    assert Certificate.parse(authority(extensions=identifiers).der).self_signed is own
+
+
 def test_changed_self_signed_certificate_does_not_verify() -> None:
     made = self_signed("backend.example")
 
@@ -132,7 +154,6 @@ def test_unknown_extension_that_is_not_critical_does_not_matter() -> None:
 
 
 NOTICE = x509.PolicyInformation(ObjectIdentifier("1.2.3"), None)
-WEB = x509.UniformResourceIdentifier("http://pki.example/ca")
 DIRECTORY = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "directory")]))
 
 
@@ -167,6 +188,7 @@ def test_what_a_jvm_may_be_unable_to_read_is_unknown_where_it_is_critical(extens
     "extension",
     [
         x509.SubjectAlternativeName([x509.DNSName("backend.example"), x509.IPAddress(ip_address("::1")), DIRECTORY]),
+        x509.SubjectAlternativeName([x509.DNSName("backend.example")]),
         x509.NameConstraints([x509.DNSName(".example")], [x509.IPAddress(ip_network("10.0.0.0/8")), DIRECTORY]),
         x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
     ],
@@ -184,14 +206,16 @@ def test_path_length_that_does_not_fit_a_jvm_is_not_understood(length: int, unkn
 
 def _tlv(tag: int, content: bytes) -> bytes:
     length = len(content)
-    return bytes([tag, length] if length < 0x80 else [tag, 0x82, *length.to_bytes(2)]) + content
+    long_form = length.to_bytes((length.bit_length() + 7) // 8)
+    return bytes([tag, length] if length < 0x80 else [tag, 0x80 + len(long_form), *long_form]) + content
 
 
-def _forged(*, algorithm: bytes = b"", key_algorithm: bytes = b"", number: bytes = b"") -> bytes:
-    """A certificate with another AlgorithmIdentifier, inside and outside or for its key, or with another serial."""
+def _forged(*, algorithm: bytes = b"", key_algorithm: bytes = b"", number: bytes = b"", key: bytes = b"") -> bytes:
+    """A certificate with another AlgorithmIdentifier, inside and outside or for its key, another serial or key."""
     der = issued(authority(), key=rsa_key()).der
     signed, outer, signature = asn1.children(der, asn1.element(der))
-    version, serial, _, issuer, validity, subject, key, *others = _parts(der, signed)
+    version, serial, _, issuer, validity, subject, own_key, *others = _parts(der, signed)
+    key = key or own_key
     identifier = algorithm or der[outer.start : outer.end]
     serial = _tlv(0x02, number) if number else serial
     if key_algorithm:
@@ -321,7 +345,10 @@ def test_two_signature_algorithms_are_refused() -> None:
     ecdsa_sha256, ecdsa_sha384 = bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d040303")
     assert made.der.count(ecdsa_sha256) == 2
 
-    assert _refused(made.der.replace(ecdsa_sha256, ecdsa_sha384, 1)) == "signature_algorithms_differ"
+    inside = made.der.replace(ecdsa_sha256, ecdsa_sha384, 1)
+    outside = made.der.replace(ecdsa_sha256, ecdsa_sha384).replace(ecdsa_sha384, ecdsa_sha256, 1)
+    assert inside != outside
+    assert _refused(inside) == _refused(outside) == "signature_algorithms_differ"
 
 
 def test_duplicate_extension_is_refused() -> None:
@@ -339,7 +366,7 @@ def test_defect_that_shows_only_when_a_property_is_read_is_refused() -> None:
     assert _refused(self_signed(extensions=[(broken, False)]).der) == "certificate_unreadable"
 
 
-def test_certificate_without_any_name_is_refused_because_no_jvm_could_read_the_truststore() -> None:
+def _without_subject(*extensions: tuple[x509.ExtensionType, bool]) -> bytes:
     key = ec_key()
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     made = (
@@ -348,9 +375,18 @@ def test_certificate_without_any_name_is_refused_because_no_jvm_could_read_the_t
         .subject_name(x509.Name([]))
         .public_key(key.public_key())
     )
+    for extension, critical in extensions:
+        made = made.add_extension(extension, critical)
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
-    der = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
-    assert _refused(der) == "name_empty"
+
+def test_certificate_without_any_name_is_refused_because_no_jvm_could_read_the_truststore() -> None:
+    names = x509.SubjectAlternativeName([x509.DNSName("backend.example")])
+    other = x509.BasicConstraints(ca=False, path_length=None)
+
+    assert _refused(_without_subject()) == "name_empty"
+    assert _refused(_without_subject((names, False), (other, True))) == "name_empty"
+    assert Certificate.parse(_without_subject((names, True))).names == ("backend.example",)
 
 
 def test_name_constraint_with_a_whole_uri_is_refused_because_no_jvm_could_read_the_truststore() -> None:
@@ -362,7 +398,36 @@ def test_name_constraint_with_a_whole_uri_is_refused_because_no_jvm_could_read_t
 def test_elliptic_curve_in_the_explicit_form_that_no_jvm_reads_is_of_no_known_kind() -> None:
     file = Path(str(cryptography_vectors.__file__)).parent / "x509/custom/ec_no_named_curve.pem"
 
-    assert Certificate.parse(certificate_file.read(file.read_bytes()).certificate).key.kind == "other"
+    key = Certificate.parse(certificate_file.read(file.read_bytes()).certificate).key
+    assert (key.kind, key.bits, key.exponent, key.curve) == ("other", 0, None, None)
+
+
+def test_compressed_point_that_no_jvm_reads_is_of_no_known_kind() -> None:
+    public = ec_key().public_key()
+    plain = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    point = public.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
+    compressed = _tlv(0x30, _parts(plain, asn1.element(plain))[0] + _tlv(0x03, b"\0" + point))
+
+    assert Certificate.parse(_forged(key=plain)).key.kind == "ec"
+    assert Certificate.parse(_forged(key=compressed)).key.kind == "other"
+
+
+@pytest.mark.parametrize("name", ["custom/unsupported_subject_public_key_info.pem", "e-trust.ru.der"])
+def test_key_that_nobody_here_can_read_is_of_no_known_kind(name: str) -> None:
+    file = Path(str(cryptography_vectors.__file__)).parent / "x509" / name
+
+    key = Certificate.parse(certificate_file.read(file.read_bytes()).certificate).key
+    assert (key.kind, key.bits, key.exponent, key.curve) == ("other", 0, None, None)
+    assert len(key.fingerprint_sha256) == 64
+
+
+def test_signature_that_nobody_here_can_verify_is_unknown() -> None:
+    file = Path(str(cryptography_vectors.__file__)).parent / "x509/e-trust.ru.der"
+
+    assert Certificate.parse(file.read_bytes()).signature_hash == "unknown"
+
+
+LONG_NAME = ".".join(["a" * 63] * 3 + ["b" * 61])  # 253 characters
 
 
 @pytest.mark.parametrize(
@@ -376,6 +441,10 @@ def test_elliptic_curve_in_the_explicit_form_that_no_jvm_reads_is_of_no_known_ki
         (["*.example", "a*.example.org", "backend.example"], None, {"a*.example.org", "backend.example"}),
         ((), "B\u00fccher GmbH", set()),
         ((), "two\nlines", set()),
+        (["a"], None, {"a"}),
+        ([LONG_NAME], None, {LONG_NAME}),
+        ([f"{LONG_NAME}b"], None, set()),
+        ([f"{LONG_NAME}bb"], None, set()),
     ],
 )
 def test_server_names_are_what_a_host_may_be_compared_with(
@@ -388,6 +457,13 @@ def test_server_names_are_what_a_host_may_be_compared_with(
 
 def test_address_that_is_written_as_a_dns_name_is_no_servers_name() -> None:
     names = x509.SubjectAlternativeName([x509.DNSName("10.0.0.1"), x509.DNSName("a.example")])
+    made = self_signed("x.example", sans=(), extensions=[(names, False)])
+
+    assert Certificate.parse(made.der).server_names == {"a.example"}
+
+
+def test_empty_name_is_no_servers_name() -> None:
+    names = x509.SubjectAlternativeName([x509.DNSName(""), x509.DNSName("a.example")])
     made = self_signed("x.example", sans=(), extensions=[(names, False)])
 
     assert Certificate.parse(made.der).server_names == {"a.example"}

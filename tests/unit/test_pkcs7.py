@@ -217,6 +217,13 @@ def test_no_more_certificates_are_taken_out_than_asked_for() -> None:
         pytest.param(_pkcs7(*CHAIN, behind=_made(CONTEXT_0, LEAF.der)), "pkcs7_broken", id="certificates twice"),
         pytest.param(_pkcs7(*CHAIN, behind=_made(CONTEXT_1) * 2), "pkcs7_broken", id="revocation lists twice"),
         pytest.param(_pkcs7(*CHAIN, behind=_made(CONTEXT_1) * 3), "pkcs7_broken", id="too many fields"),
+        pytest.param(_pkcs7(*CHAIN, behind=_made(CONTEXT_1) + _made(SET)), "pkcs7_broken", id="signers twice"),
+        pytest.param(_pkcs7(*CHAIN, version=b"\x01\x01\x01"), "pkcs7_broken", id="truth value for a version"),
+        pytest.param(_pkcs7(*CHAIN, content=DATA[:-1] + b"\0"), "pkcs7_signed", id="content of no known kind"),
+        pytest.param(_pkcs7(*CHAIN, content=DATA + _made(CONTEXT_1, b"\x04\x00")), "pkcs7_broken",
+                     id="content in another wrapping"),
+        pytest.param(_pkcs7(*CHAIN, content=DATA + _made(SEQUENCE, b"\x04\x00")), "pkcs7_broken",
+                     id="content in a sequence"),
         pytest.param(_pkcs7(*CHAIN, content=DATA + b"\x04\x00"), "pkcs7_broken", id="content that is not wrapped"),
         pytest.param(_pkcs7(*CHAIN, content=b""), "pkcs7_broken", id="no kind of content"),
         pytest.param(_made(SEQUENCE, SIGNED_DATA, _made(CONTEXT_0, _open(SEQUENCE, LEAF.der))), "pkcs7_broken",
@@ -240,7 +247,22 @@ def test_other_structures_are_no_pkcs7() -> None:
     assert not reader.is_pkcs7(LEAF.der)
     assert not reader.is_pkcs7(_made(SEQUENCE, bytes.fromhex("06032a0304")))
     assert not reader.is_pkcs7(b"\x30\x80" + LEAF.der)
+    for other in (
+        "05092a864886f70d010702",
+        "07092a864886f70d010702",
+        "06092a864886f70d010602",
+        "06092a864886f70d010802",
+    ):
+        assert not reader.is_pkcs7(_made(SEQUENCE, bytes.fromhex(other)))
     assert not reader.is_pkcs7(b"\x30")
+
+
+@pytest.mark.parametrize("other", [b"\x04\x01a", b"\xa1\x01a"])
+def test_only_sequences_are_taken_for_certificates(other: bytes) -> None:
+    with pytest.raises(Rejected) as refused:
+        reader.certificates(_pkcs7(LEAF.der, other), at_most=20)
+
+    assert refused.value.code == "pkcs7_other_certificate"
 
 
 def test_each_code_has_one_sentence_that_says_what_to_do() -> None:

@@ -326,3 +326,93 @@ def test_nobody_is_advised_to_delete_what_gateways_need_until_the_next_one_is_th
 
     assert all(one in refusal.value.detail for one in advice)
     assert "delete" not in refusal.value.detail
+
+
+def _detail(register: Register, new: Holding) -> str:
+    with pytest.raises(Conflict) as refused:
+        register.add(new)
+    return refused.value.detail
+
+
+def test_who_has_an_endpoint_alone_or_first_is_named() -> None:
+    second = Holding(-1234, "second", WEB.endpoint, "b" * 64)
+    new = Holding(-1234, "new", WEB.endpoint, "c" * 64)
+
+    alone = _detail(Register([WEB], per_endpoint=ONE), new)
+    first = _detail(Register([WEB, second], per_endpoint=TWO), new)
+
+    assert "has a certificate, under the alias web." in alone
+    assert "has the 2 certificates that it may have, one of them under the alias web." in first
+    assert "second" not in first
+
+
+def test_limit_that_was_lowered_lets_none_in() -> None:
+    held = [Holding(-1234, f"number-{number}", WEB.endpoint, f"{number}" * 64) for number in range(3)]
+
+    assert conflict(Register(held, per_endpoint=TWO), NEW)[0] == "endpoint_has_certificate"
+
+
+def test_very_same_certificate_is_called_so_however_its_alias_is_shown() -> None:
+    again = Holding(-1234, "web", "HTTPS://WEB.EXAMPLE:443".lower(), "A".lower() * 64, alias="WEB")
+
+    assert "This very certificate" in _detail(Register([WEB], per_endpoint=ONE), again)
+    assert "Another certificate" in _detail(Register([WEB], per_endpoint=ONE), NEW)
+
+
+def test_only_the_super_tenants_aliases_are_those_of_other_tenants() -> None:
+    register = Register([], per_endpoint={-2000: None, 8: None}, tenants={7})
+
+    register.add(Holding(-2000, "web_7", WEB.endpoint, "a" * 64))
+    register.add(Holding(8, "web_7", WEB.endpoint, "a" * 64))
+
+
+def _lower_and_higher(value: str) -> list[str]:
+    return [value.replace("web", "abc"), value.replace("web", "xyz")]
+
+
+@pytest.mark.parametrize("elsewhere", _lower_and_higher(WEB.endpoint))
+def test_change_is_for_its_endpoint_whichever_sorts_first(elsewhere: str) -> None:
+    moved = Holding(-1234, "web", elsewhere, "c" * 64)
+    beside = Holding(-1234, "web.next", elsewhere, NEXT.fingerprint_sha256, rotates="web")
+
+    assert code(lambda: Register([moved], per_endpoint=ONE).replace(NEW)) == "certificate_changed"
+    assert code(lambda: Register([moved], per_endpoint=ONE).add(NEXT)) == "certificate_changed"
+    assert code(lambda: Register([moved, beside], per_endpoint=ONE).finish(NEW, successor="web.next")) == (
+        "certificate_changed"
+    )
+
+
+@pytest.mark.parametrize("fingerprint", ["0" * 64, "f" * 64])
+def test_change_is_for_its_certificate_whichever_sorts_first(fingerprint: str) -> None:
+    held = [WEB, NEXT, Holding(-1234, "other", "https://other.example:443", fingerprint)]
+    replaced = Holding(-1234, "web.next", WEB.endpoint, fingerprint, rotates="web")
+    same = Holding(-1234, "web", WEB.endpoint, fingerprint)
+
+    assert code(lambda: Register([WEB, replaced], per_endpoint=ONE).finish(NEW, successor="web.next")) == (
+        "certificate_changed"
+    )
+    assert code(lambda: Register([WEB, held[2]], per_endpoint=ONE).replace(same)) == "certificate_exists"
+    with pytest.raises(PreconditionFailed):
+        Register([WEB], per_endpoint=ONE).replace(NEW, if_match=fingerprint)
+
+
+def test_what_was_read_again_is_the_same() -> None:
+    """Every text of a request is another object than the one that is held."""
+    web, endpoint, old, new = "WEB".lower(), WEB.endpoint.upper().lower(), "A".lower() * 64, "B".lower() * 64
+    register = Register([WEB, NEXT], per_endpoint=ONE)
+
+    assert code(lambda: register.delete(-1234, web)) == "rotation_under_way"
+    register.finish(Holding(-1234, web, endpoint, new), successor=f"{web}.next")
+    register.replace(Holding(-1234, web, endpoint, new), if_match="B".lower() * 64)
+    register.replace(Holding(-1234, web, endpoint, old))
+    register.add(Holding(-1234, f"{web}.next", endpoint, new, rotates=web))
+    register.cancel(-1234, f"{web}.next", rotates="WEB".lower())
+
+    assert register.held(-1234, "web") == WEB
+
+
+def test_longest_alias_that_can_be_rotated_is_held_while_it_is() -> None:
+    long = Holding(-1234, "a" * 250, WEB.endpoint, "a" * 64)
+    beside = Holding(-1234, "a" * 250 + ".next", WEB.endpoint, "b" * 64, rotates="a" * 250)
+
+    assert code(lambda: Register([long, beside], per_endpoint=ONE).delete(-1234, "a" * 250)) == "rotation_under_way"
