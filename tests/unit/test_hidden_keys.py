@@ -46,6 +46,7 @@ def _armoured(label: str, der: bytes) -> bytes:
     [
         pytest.param(base64.b64encode, id="base64"),
         pytest.param(lambda key: base64.b64encode(base64.b64encode(key)), id="base64 of base64"),
+        pytest.param(lambda key: base64.b64encode(base64.b64encode(base64.b64encode(key))), id="base64 three times"),
         pytest.param(lambda key: base64.b64encode(key).decode().encode("utf-16"), id="UTF-16"),
         pytest.param(lambda key: base64.b64encode(base64.encodebytes(key).decode().encode("utf-16")), id="both"),
     ],
