@@ -9,7 +9,9 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from trustcast_api import openapi_answers, openapi_parameters
 from trustcast_api.auth import guards, holding, holding_or_own_gateway
+from trustcast_api.body import MAX_BODY_BYTES
 from trustcast_api.principal import ADMINISTRATOR
+from trustcast_api.search_json import MOST_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +43,7 @@ _TAGS = [
         "publisher": "The routes of WSO2's Publisher for endpoint certificates, for tools that know those.",
     }.items()
 ]
+_JSON_BODY = f"At most {MAX_BODY_BYTES // 1024} KB and {MOST_VALUES:,} values; names, lists and objects count as well."
 _OWN_GATEWAY: dict[str, list[str]] = {"gateway": []}
 
 
@@ -61,6 +64,8 @@ def document(app: FastAPI) -> dict[str, Any]:
                     operation["security"] = list(_alternatives(route.dependant))
                     openapi_answers.complete(operation["responses"])
                     openapi_parameters.describe(operation)
+                    if "application/json" in operation.get("requestBody", {}).get("content", {}):
+                        operation["requestBody"]["description"] = _JSON_BODY
         app.openapi_schema = made
     return app.openapi_schema
 

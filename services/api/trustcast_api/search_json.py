@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 BETWEEN: Final = "|"  # in no alphabet in which keys are written
 # In all of a body, several times as many as any needs: to tell what is wrong with each of more takes too long.
-_MOST_VALUES = 1000
+MOST_VALUES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ def search_json(sent: Json) -> Fault | None:
 def _very_many(members: Mapping[str, Any], fields: frozenset[str]) -> Fault | None:
     """Name the field that has them; there are not that many fields, so otherwise one of them is unknown."""
     counts = {name: sum(1 for _ in _values(value)) for name, value in members.items()}
-    if sum(counts.values()) <= _MOST_VALUES:
+    if sum(counts.values()) <= MOST_VALUES:
         return None
     largest = max(counts, key=counts.__getitem__)
-    if largest in fields and counts[largest] > _MOST_VALUES // 2:
-        return Fault("too_long", largest, {"max_length": _MOST_VALUES // 2})
+    if largest in fields and counts[largest] > MOST_VALUES // 2:
+        return Fault("too_long", largest, {"max_length": MOST_VALUES // 2})
     return Fault("extra_forbidden", "")
 
 
