@@ -6,6 +6,7 @@ what takes long and nothing of ours: so a mutant costs its tests' time and littl
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import json
@@ -68,7 +69,7 @@ def _tried(job: dict[str, str], seconds: float) -> dict[str, str | bool] | None:
 
 def _is_python(source: str) -> bool:
     try:
-        compile(source, "mutant", "exec")
+        ast.parse(source)
     except SyntaxError:
         return False
     return True

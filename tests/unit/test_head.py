@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from trustcast.domain.errors import Unavailable, Untrusted
-from trustcast.domain.head import PAYLOAD_TYPE, Head, HeadSigner, accept, key_id, opened, public_key_from_pem
+from trustcast.domain.head import LIFETIME, PAYLOAD_TYPE, Head, HeadSigner, accept, key_id, opened, public_key_from_pem
 
 GOLDEN = Path(__file__).with_name("golden")
 AT = datetime(2026, 11, 23, 12, 0, 0, 123000, tzinfo=UTC)
@@ -159,6 +159,11 @@ def test_first_generation_may_be_empty() -> None:
     first = replace(HEAD, generation=1, entries=0, previous_head_sha256=None)
 
     assert opened(HeadSigner(KEY).sign(first), KEYS) == first
+
+
+def test_head_is_good_for_ten_minutes() -> None:
+    """docs/architecture.md: so long a gateway believes that there is no news."""
+    assert timedelta(minutes=10) == LIFETIME
 
 
 def test_two_signatures_of_one_key_are_refused() -> None:
