@@ -20,28 +20,11 @@ _CONSTRUCTED, _LONG = 0x20, 0x80
 _BIT_STRING, _OCTET_STRING = 0x03, 0x04
 _TAGS = [*range(1, 7), 0x0C, 0x13, 0x16, 0x17, 0x18, 0x1E, 0x24, 0x30, 0x31, *range(0x80, 0x88), *range(0xA0, 0xA4)]
 _WRONG_LENGTHS = (b"", b"\x80", b"\x81", b"\x84\xff\xff\xff\xff", b"\x85\0\0\0\0\1", b"\xff", b"\x7f")
-_NUMBERS = [
-    b"",
-    b"\0",
-    b"\1",
-    b"\2",
-    b"\3",
-    b"\x7f",
-    b"\x80",
-    b"\xff",
-    b"\0\xff",
-    b"\x7f" * 4,
-    b"\x7f" * 8,
-    b"\x7f" * 21,
-]
-_DATES = [
-    b"000101000000Z",
-    b"491231235959Z",
-    b"500101000000Z",
-    b"00000101000000Z",
-    b"99991231235959Z",
-    b"261101000000Z",
-]
+_SMALL_NUMBERS = [b"", b"\0", b"\1", b"\2", b"\3", b"\x7f", b"\x80", b"\xff", b"\0\xff"]
+_LARGE_NUMBERS = [b"\3\0\0", b"\x10\0\0", b"\x40\0\0", b"\x7f" * 4, b"\x7f" * 8, b"\x7f" * 21]
+_UTC_TIMES = [b"000101000000Z", b"491231235959Z", b"500101000000Z", b"261101000000+0100", b"9913"]
+_TIMES = [b"00010101000000Z", b"19500101000000Z", b"20500101000000Z", b"99991231235959Z", b"20261101000000.5Z", b"0"]
+_DATES = [*(tlv(0x17, one) for one in _UTC_TIMES), *(tlv(0x18, one) for one in _TIMES)]
 _OIDS = [
     # Extensions: alternative names, basic and name constraints, key usages, key identifiers, policies.
     *("551d11", "551d12", "551d13", "551d1e", "551d0f", "551d25", "551d23", "551d0e", "551d20", "551d24", "551d36"),
@@ -55,7 +38,12 @@ _OIDS = [
     *(ks.KEY_BAG, ks.SHROUDED_BAG, ks.CERTIFICATE_BAG, ks.NESTED_BAG, ks.FRIENDLY_NAME, ks.PBKDF2, ks.PBES2, ks.PBMAC1),
     *(ks.TRIPLE_DES, ks.RC2_40, ks.SHA1, ks.SHA256, ks.SHA512, ks.HMAC_SHA1, ks.HMAC_SHA256, ks.AES_128, ks.AES_256),
 ]
-_KNOWN = {2: _NUMBERS, 6: [bytes.fromhex(one) for one in _OIDS], 0x17: _DATES, 0x18: _DATES}
+_KNOWN = {
+    0x02: [tlv(0x02, one) for one in _SMALL_NUMBERS + _LARGE_NUMBERS],
+    0x06: [ks.oid(one) for one in _OIDS],
+    0x17: _DATES,
+    0x18: _DATES,
+}
 _INNER = 0.92
 """How often it goes further inside instead of changing what it came to."""
 
@@ -154,13 +142,13 @@ _CHANGES_OF_ELEMENTS: tuple[Callable[[_Element], bytes], ...] = (
     lambda it: bytes([it.tag]) + it.luck.choice(_WRONG_LENGTHS) + it.content,
     lambda it: bytes([it.tag, 0x84]) + len(it.content).to_bytes(4) + it.content,  # longer than it has to be
     lambda it: bytes([it.tag | _CONSTRUCTED, 0x80]) + it.content + b"\0\0",  # BER: its end tells the length
-    *[lambda it: tlv(it.tag, _changed_content(it.tag, it.content, it.luck))] * 3,
+    *[lambda it: _with_other_content(it.tag, it.content, it.luck)] * 3,
 )
 
 
-def _changed_content(tag: int, content: bytes, luck: Random) -> bytes:
+def _with_other_content(tag: int, content: bytes, luck: Random) -> bytes:
     known = _KNOWN.get(tag)
-    return luck.choice(known) if known and luck.random() < 0.7 else changed(content, luck)
+    return luck.choice(known) if known and luck.random() < 0.7 else tlv(tag, changed(content, luck))
 
 
 def borrowed(data: bytes, luck: Random) -> bytes:
