@@ -6,13 +6,14 @@ function; whoever holds a `Certificate` can look at any of it without an excepti
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from ipaddress import ip_address
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -142,15 +143,16 @@ class Certificate:
         if loaded.public_bytes(Encoding.DER) != der:
             raise _rejected("certificate_unreadable")
         extensions = _Extensions(loaded.extensions)
-        _check_what_a_jvm_cannot_read(loaded, extensions)
-        self_signed = loaded.subject == loaded.issuer and extensions.names_own_key()
+        subject, issuer = loaded.subject, loaded.issuer  # each look at them reads them anew
+        _check_what_a_jvm_cannot_read(subject, issuer, extensions)
+        self_signed = subject == issuer and extensions.names_own_key()
         dns_names, ip_addresses = extensions.alternative_names()
-        common_name = _common_name(loaded.subject)
+        common_name = _common_name(subject)
         return cls(
             der=der,
             fingerprint_sha256=sha256(der).hexdigest(),
-            subject=loaded.subject.rfc4514_string(),
-            issuer=loaded.issuer.rfc4514_string(),
+            subject=subject.rfc4514_string(),
+            issuer=issuer.rfc4514_string(),
             names=dns_names + ip_addresses or ((common_name,) if common_name else ()),
             dns_names=dns_names,
             ip_addresses=ip_addresses,
@@ -188,9 +190,8 @@ class Certificate:
         matches an IP address only. The common name counts only where there is no alternative name.
         """
         fallback = () if self.dns_names or self.ip_addresses else self.names
-        try:
-            address = str(ip_address(host))
-        except ValueError:
+        address = _address(host)
+        if address is None:
             return any(_name_matches(name.lower(), host) for name in self.dns_names + fallback)
         return address in self.ip_addresses + fallback
 
@@ -199,10 +200,11 @@ class _Extensions:
     """The extensions that say what a certificate may be used for."""
 
     def __init__(self, extensions: x509.Extensions) -> None:
-        self._all = extensions
+        self._all = list(extensions)
+        self._by_kind = {type(each.value): each.value for each in self._all}
 
     def find(self, kind: type[_Value]) -> _Value | None:
-        return next((each.value for each in self._all if isinstance(each.value, kind)), None)
+        return cast("_Value | None", self._by_kind.get(kind))
 
     def is_ca(self) -> bool:
         constraints = self.find(x509.BasicConstraints)
@@ -283,10 +285,10 @@ def _checked_shape(der: bytes) -> bytes:
     return der[key.start : key.end]
 
 
-def _check_what_a_jvm_cannot_read(loaded: x509.Certificate, extensions: _Extensions) -> None:
+def _check_what_a_jvm_cannot_read(subject: x509.Name, issuer: x509.Name, extensions: _Extensions) -> None:
     """One entry that `KeyStore.load` cannot parse makes the whole truststore unreadable (found with OpenJDK 17)."""
-    has_subject = bool(loaded.subject.rdns) or extensions.replaces_subject()
-    if not loaded.issuer.rdns or not has_subject:
+    has_subject = bool(subject.rdns) or extensions.replaces_subject()
+    if not issuer.rdns or not has_subject:
         raise _rejected("name_empty")
     if not all(map(_URI_CONSTRAINT.fullmatch, extensions.uri_constraints())):
         raise _rejected("name_constraint_invalid")
@@ -348,6 +350,14 @@ def _common_name(subject: x509.Name) -> str | None:
 def _one_of(name: str) -> str:
     """A host that a wildcard stands for; any other name stands for itself."""
     return f"any{name[1:]}" if name.startswith("*.") else name
+
+
+def _address(host: str) -> str | None:
+    """The normal form of an IP address. To ask the library about every name would double the time of a verdict."""
+    if ":" in host or host[-1:].isdigit():
+        with contextlib.suppress(ValueError):
+            return str(ip_address(host))
+    return None
 
 
 def _name_matches(name: str, host: str) -> bool:

@@ -123,6 +123,8 @@ def _is_address(host: str) -> bool:
 def _host(text: str) -> str:
     bracketed = text.startswith("[")
     name = text[1:-1] if bracketed else text.removesuffix(".")
+    if not bracketed and not _is_address(name):  # or half of the time would go into finding out that it is none
+        return _name(name)
     try:
         address = ip_address(name)
     except ValueError:
