@@ -233,7 +233,7 @@ def poison(database: Database, fingerprint: str) -> None:
     """Make the database refuse whatever would make this certificate trusted."""
 
     def explode(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
-        if statement.startswith("INSERT INTO truststore_entry") and fingerprint in str(parameters):
+        if statement.startswith("INSERT INTO truststore_change") and fingerprint in str(parameters):
             raise Poisoned
 
     event.listen(database.engine, "before_cursor_execute", explode)

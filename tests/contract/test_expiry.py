@@ -51,7 +51,7 @@ def announced(pipeline: Pipeline) -> list[tuple[str, int]]:
 
 def owed(database: Database) -> list[CertificateExpiring]:
     box = Postbox()
-    outbox.drain(database, box, only=CertificateExpiring)
+    outbox.drain(database, box, only=[CertificateExpiring])
     return [message for message in box.taken if isinstance(message, CertificateExpiring)]
 
 

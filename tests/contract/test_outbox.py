@@ -196,6 +196,6 @@ def test_whoever_committed_sends_what_it_owes_itself(database: Database) -> None
     owe(database, OperationAccepted("a"), OperationValidated("b"), TruststoreChanged("default", 1))
     postbox = Postbox()
 
-    struck_off = outbox.drain(database, postbox, only=OperationValidated)
+    struck_off = outbox.drain(database, postbox, only=[OperationValidated])
 
     assert (struck_off, owed(database), postbox.taken) == (1, 2, [OperationValidated("b")])

@@ -187,7 +187,7 @@ def test_only_environments_that_advanced_are_told_of(pipeline: Pipeline) -> None
     pipeline.run()
 
     postbox = Postbox()
-    outbox.drain(pipeline.database, postbox, only=TruststoreChanged)
+    outbox.drain(pipeline.database, postbox, only=[TruststoreChanged])
 
     assert sorted(str(one) for one in postbox.taken) == [
         str(TruststoreChanged("default", 1)),

@@ -70,7 +70,7 @@ class Drainer:
         """Drain; return the seconds until the next try, None if nothing is owed any more."""
         try:
             for owed in _OURS:
-                while outbox.drain(self._database, self._broker, only=owed) == outbox.BATCH:
+                while outbox.drain(self._database, self._broker, only=[owed]) == outbox.BATCH:
                     pass
         except Unavailable as error:
             if pause is None:

@@ -166,7 +166,7 @@ def _step(
     if not truststores.advance(transaction, environment, expected=generation, content=after, digest=digest):
         raise LostRaceError
     generation += 1
-    truststores.log(transaction, environment, generation, changes)
+    truststores.log(transaction, environment, generation, changes, before=content)
     sign(transaction, environment, signer=signer, generation=generation, entries=len(after), digest=digest, at=at)
     outbox.add(transaction, TruststoreChanged(environment, generation), source="worker", at=at)
     return _Step(environment, generation, content, after)
@@ -202,7 +202,19 @@ def _arrive(transaction: Connection, outcome: Outcome, steps: Sequence[_Step], r
     # operations, or we it.
     gateways.take_turns(transaction)
     # Where an environment has no gateways, or they have the generation already, nobody will ever report.
-    operations.converge(transaction, list(done), at=at)
+    if everywhere := _everywhere(transaction, done):
+        operations.converge(transaction, everywhere, at=at)
+
+
+def _everywhere(transaction: Connection, done: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return the operations that all gateways have: most often none, and then there is none to look at."""
+    names = {environment for reached in done.values() for environment in reached}
+    floors = {name: gateways.floor(transaction, name) for name in sorted(names)}
+    return [
+        id_
+        for id_, reached in done.items()
+        if all((floor := floors[name]) is None or floor >= generation for name, generation in reached.items())
+    ]
 
 
 def _refuse(transaction: Connection, outcome: Outcome) -> None:

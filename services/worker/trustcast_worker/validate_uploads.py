@@ -14,7 +14,7 @@ from trustcast.storage.operations import Operation, Verdict
 from trustcast_worker.parsed import parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -47,6 +47,11 @@ def validate_uploads(database: Database, *, policy: Policy, worker: str, now: Ca
         _record(transaction, counted, at=now())
         transaction.commit()
     return counted
+
+
+def left_some(verdicts: Sequence[Verdict]) -> bool:
+    """Tell whether more may wait than these: they are a full batch, or one that was tried before and comes alone."""
+    return len(verdicts) == BATCH or any(one.operation.attempts > 1 for one in verdicts)
 
 
 def _verdict(operation: Operation, certificates: dict[str, bytes], policy: Policy, *, at: datetime) -> Verdict:

@@ -18,7 +18,7 @@ from sqlalchemy import func, select, union_all
 
 from trustcast.domain.operation import PENDING, Kind, State
 from trustcast.storage import operations
-from trustcast.storage.tables import operation
+from trustcast.storage.tables import certificate_blob, operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from trustcast.storage.operations import Operation
 
-_AT_ONCE = 1000
+_AT_ONCE = 500
 
 
 def validated(transaction: Connection, *, limit: int, at: datetime) -> list[Operation]:
@@ -45,6 +45,19 @@ def validated(transaction: Connection, *, limit: int, at: datetime) -> list[Oper
     found = operations.still_validated(transaction, free)
     suspects = [one for one in found if one.attempts]
     return suspects[:1] if suspects else found
+
+
+def coming(transaction: Connection, *, limit: int, at: datetime) -> list[bytes]:
+    """Return, in DER, up to `limit` certificates of operations that may come next: not all of them are free."""
+    of = operation.c
+    rows = transaction.execute(
+        select(certificate_blob.c.der)
+        .join_from(operation, certificate_blob)
+        .where(of.state == State.VALIDATED, operations.is_due(at))
+        .order_by(of.sequence)
+        .limit(limit)
+    )
+    return list(rows.scalars())
 
 
 def _newest_by_tenant(transaction: Connection, at: datetime) -> dict[int, int]:
@@ -89,7 +102,7 @@ class _Held:
     def stops(self, one: Any) -> bool:
         """Tell whether `one`, which came later, could collide with any of them."""
         if one.kind == Kind.ADD and self._adds_only:
-            return not self._touched.isdisjoint(_touched(one))
+            return bool(self._touched) and not self._touched.isdisjoint(_touched(one))
         return bool(self._touched)
 
     def join(self, one: Any) -> None:

@@ -14,7 +14,7 @@ from trustcast.domain.messages import CertificateExpiring, TruststoreChanged
 from trustcast.storage.tables import outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from trustcast.storage.session import Database
 
 BATCH = 1000
+ALL = tuple(messages.BY_TYPE.values())
 
 
 class Broker(Protocol):
@@ -38,7 +39,7 @@ def add(transaction: Connection, message: Message, *, source: str, at: datetime)
     transaction.execute(insert(outbox).values(type=message.type, event=event, created_at=at))
 
 
-def drain(database: Database, broker: Broker, *, only: type[Message] | None = None) -> int:
+def drain(database: Database, broker: Broker, *, only: Collection[type[Message]] = ALL) -> int:
     """Hand what is owed to the broker, oldest first, and strike it off; return how many rows left the outbox.
 
     A hint says "look again", so of several that say the same only the newest is sent. A row leaves only after the
@@ -47,8 +48,8 @@ def drain(database: Database, broker: Broker, *, only: type[Message] | None = No
 
     Right after a commit send `only` what it owes: of what others owe, they are about to send it, in their own measure.
     """
-    understood = messages.BY_TYPE if only is None else [only.type]
-    owing = select(outbox.c.id, outbox.c.event).where(outbox.c.type.in_(understood)).order_by(outbox.c.id).limit(BATCH)
+    types = [one.type for one in only]
+    owing = select(outbox.c.id, outbox.c.event).where(outbox.c.type.in_(types)).order_by(outbox.c.id).limit(BATCH)
     with database.reading() as transaction:
         rows = transaction.execute(owing).all()
     owed = list(_understood(rows))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import String, and_, case, cast, delete, insert, select, update
+from sqlalchemy import String, and_, bindparam, case, cast, delete, insert, select, update
 
 from trustcast.domain.errors import NotFound
 from trustcast.domain.truststore import ChangeSet, Truststore
+from trustcast.storage import uses
 from trustcast.storage.tables import (
     SUPER_TENANT,
     certificate,
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from trustcast.domain.head import Head
-
-_CHUNK = 500  # databases bound the parameters of one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +88,32 @@ def hold_all(transaction: Connection) -> list[str]:
     return held
 
 
-def log(transaction: Connection, name: str, generation: int, changes: ChangeSet) -> None:
-    """Write the change log of `generation` and bring the current entries up to it."""
-    put, touched = dict(changes.put), [*changes.put, *changes.remove]
-    if not touched:
+def log(transaction: Connection, name: str, generation: int, changes: ChangeSet, *, before: Truststore) -> None:
+    """Write the change log of `generation` and bring the current entries, which are those of `before`, up to it."""
+    if not changes:
         return
-    key: dict[str, object] = {"environment": name}
+    here: dict[str, object] = {"environment": name, "generation": generation}
+    rows = [*changes.put.items(), *((alias, None) for alias in changes.remove)]
     transaction.execute(
-        insert(truststore_change),
-        [key | {"generation": generation, "alias": alias, "certificate": put.get(alias)} for alias in touched],
+        insert(truststore_change), [here | {"alias": alias, "certificate": sha256} for alias, sha256 in rows]
     )
     of = truststore_entry.c
-    for start in range(0, len(touched), _CHUNK):
-        chunk = touched[start : start + _CHUNK]
-        transaction.execute(delete(truststore_entry).where(of.environment == name, of.alias.in_(chunk)))
-    if put:
-        transaction.execute(
-            insert(truststore_entry), [key | {"alias": alias, "certificate": sha256} for alias, sha256 in put.items()]
-        )
+    for gone in uses.chunks(alias for alias, _ in rows if alias in before.entries):
+        transaction.execute(delete(truststore_entry).where(of.environment == name, of.alias.in_(gone)))
+    transaction.execute(_PUT_CHANGED, here)
+
+
+# What was just written the database reads itself: sent once more it would take several times as long.
+_CHANGED = truststore_change.c
+_PUT = (_CHANGED.environment, _CHANGED.alias, _CHANGED.certificate)
+_PUT_CHANGED = insert(truststore_entry).from_select(
+    [column.name for column in _PUT],
+    select(*_PUT).where(
+        _CHANGED.environment == bindparam("environment"),
+        _CHANGED.generation == bindparam("generation"),
+        _CHANGED.certificate.is_not(None),
+    ),
+)
 
 
 def content(transaction: Connection, name: str) -> Truststore:
