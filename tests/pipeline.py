@@ -24,6 +24,7 @@ from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT
 from trustcast_api import rotate, scopes
 from trustcast_api.accept_request import accept_request
+from trustcast_api.cancel_batch import cancel_batch
 from trustcast_api.cancel_operation import cancel_operation
 from trustcast_api.change_environment import change_environment
 from trustcast_api.change_tenant import PolicyChange, change_tenant
@@ -138,6 +139,9 @@ class Pipeline:
 
     def call_off(self, id: str, *, who: Principal = ADMIN) -> Answer:  # noqa: A002 - its name everywhere
         return cancel_operation(self.database, id, who=who, idempotency_key=None, at=self.at)
+
+    def call_off_batch(self, id: str, *, who: Principal = ADMIN) -> Answer:  # noqa: A002
+        return cancel_batch(self.database, id, who=who, idempotency_key=None, at=self.at)
 
     def set_policy(self, **settings: object) -> None:
         """Give the super tenant these settings, beside those that it has."""

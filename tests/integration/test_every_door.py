@@ -250,6 +250,7 @@ def _is_a_tenants(operation: Operation) -> bool:
     return "{alias}" in operation[1] or operation[1] in {
         "/v1/operations/{id}",
         "/v1/batches/{id}",
+        "/v1/batches/{id}/cancel",
         "/v1/apis/{id}",
     }
 
@@ -399,6 +400,7 @@ OPEN_TO: dict[str, set[str]] = {
     "GET /v1/operations": READ | ADD | UPDATE,
     "GET /v1/operations/{id}": READ | ADD | UPDATE,
     "POST /v1/operations/{id}/cancel": ADD | UPDATE,
+    "POST /v1/batches/{id}/cancel": ADD,
     "GET /v1/batches": READ | ADD | UPDATE,
     "GET /v1/batches/{id}": READ | ADD | UPDATE,
     "POST /v1/apis": {"apim:api_create", "apim:api_manage"},

@@ -135,6 +135,12 @@ def scheduled_one_cancelled(api: ServedApi) -> tuple[Request, Request]:
     return one, other
 
 
+def batch_cancelled(api: ServedApi) -> tuple[Request, Request]:
+    ids = [api.ask("POST", "/v1/certificates/bulk", **bulk(some())).json()["id"] for _ in range(2)]
+    one, other = (Request("POST", f"/v1/batches/{each}/cancel") for each in ids)
+    return one, other
+
+
 def api_body(name: str) -> dict[str, Any]:
     endpoints = {"production": {"kind": "single", "urls": ["https://x.example"]}, "sandbox": None}
     told = {"version": "1", "context": "/x", "provider": "p", "type": "HTTP/REST", "endpoints": endpoints}
@@ -218,6 +224,7 @@ CASES: dict[str, Case] = {
     "POST /v1/certificates/{alias}/rotation/finish": rotation_finished,
     "POST /v1/certificates/{alias}/rotation/cancel": rotation_cancelled,
     "POST /v1/operations/{id}/cancel": scheduled_one_cancelled,
+    "POST /v1/batches/{id}/cancel": batch_cancelled,
     "POST /v1/apis": api_registered,
     "PUT /v1/apis/{id}": api_changed,
     "DELETE /v1/apis/{id}": api_removed,

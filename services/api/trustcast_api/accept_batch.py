@@ -33,6 +33,7 @@ log = structlog.get_logger("trustcast.api")
 
 _Results = dict[int, Operation | TrustcastError]  # by line
 
+CALLED_OFF = Conflict("cancelled", "This batch was called off, and no more of its lines are taken.")
 NOTHING_SHA256 = hashlib.sha256().hexdigest()
 
 
@@ -83,8 +84,9 @@ def accept_lines(  # noqa: PLR0913 - each is given by name
     `upto` is the number of the last line that was read and `sha256` that of all bytes up to there; with `complete`
     there are no more, with a `problem` because no more are taken. What becomes of a line never stops the others.
 
-    Raises `Conflict("batch_under_way")` where another request went on with the batch meanwhile, `KeyReusedError` where
-    that was complete with other content or has these lines, and `Unavailable`.
+    Raises `Conflict("batch_under_way")` where another request went on with the batch meanwhile, `Conflict("cancelled")`
+    where it was called off before its end, `KeyReusedError` where that was complete with other content or has these
+    lines, and `Unavailable`.
     """
     kept = operations.problem(problem) if problem is not None else None
     new = replace(batch, lines=upto, lines_sha256=sha256, complete=complete, problem=kept)
@@ -121,6 +123,8 @@ class _Terms:
 
 def _the_same(found: Batch, new: Batch) -> Batch:
     """Return what is there if it is what would be: the same lines, sent twice, and stopped for the same reason."""
+    if found.problem is not None and found.problem["code"] == CALLED_OFF.code:
+        raise CALLED_OFF
     if not found.complete or not new.complete:
         raise Conflict(
             "batch_under_way", "Another request with this Idempotency-Key is sending this batch; wait for its end."

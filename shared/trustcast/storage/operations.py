@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from sqlalchemy import BindParameter, ColumnElement, Connection, ScalarSelect
+    from sqlalchemy import BindParameter, ColumnElement, Connection, ScalarSelect, Select
 
     from trustcast.domain.errors import TrustcastError
 
@@ -302,6 +302,22 @@ def end(transaction: Connection, one: Operation, state: State, problem: Mapping[
         update(operation).where(operation.c.id == one.id, operation.c.state == one.state).values(_ended(state, problem))
     )
     return bool(result.rowcount)
+
+
+def unended(transaction: Connection, ids: Select[tuple[str]]) -> list[Operation]:
+    """Return those of the selected operations that have not ended."""
+    mine = operation.c.id.in_(ids), operation.c.state.in_(PENDING)
+    return [_operation(row) for row in transaction.execute(select(*_COLUMNS).where(*mine))]
+
+
+def call_off(transaction: Connection, ids: Select[tuple[str]], told: Mapping[str, Any]) -> set[str]:
+    """Reject those of the selected operations that have not ended, and return which. Then `forget_bytes`.
+
+    Whoever holds the truststores knows that none is applied meanwhile.
+    """
+    mine = operation.c.id.in_(ids), operation.c.state.in_(PENDING)
+    ended = update(operation).where(*mine).values(_ended(State.REJECTED, told)).returning(operation.c.id)
+    return set(transaction.execute(ended).scalars())
 
 
 def reject(transaction: Connection, refused: Sequence[tuple[Operation, TrustcastError]]) -> None:

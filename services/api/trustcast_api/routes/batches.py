@@ -16,6 +16,7 @@ from trustcast_api.app_context import Context, context
 from trustcast_api.asking_first import AskingFirst
 from trustcast_api.auth import holding
 from trustcast_api.body_limit import BULK
+from trustcast_api.cancel_batch import cancel_batch
 from trustcast_api.principal import Principal
 from trustcast_api.problems import UnsupportedMediaError
 from trustcast_api.routes.changing import Key
@@ -80,6 +81,16 @@ def look(who: Reader, here: Here, limit: Limit = 100, offset: Offset = 0) -> Bat
 def look_at(id: Name, who: Reader, here: Here, limit: Limit = 100, offset: Offset = 0) -> BatchBody:  # noqa: A002
     """Count a batch's lines by state, and list those that came to nothing."""
     return _body(here, who, id, limit=limit, offset=offset)
+
+
+@router.post("/v1/batches/{id}/cancel", summary="Cancel what is left of a batch", operation_id="cancelBatch")
+def cancel(id: Name, who: Adder, here: Here, idempotency_key: Key = None) -> BatchBody:  # noqa: A002
+    """Call off what has not been applied yet: these lines end as rejected, with the code `cancelled`.
+
+    What is applied stays. Where the body is still being sent, no more of its lines are taken.
+    """
+    answer = cancel_batch(here.database, id, who=who, idempotency_key=idempotency_key, at=here.now())
+    return BatchBody.model_validate(answer.body)
 
 
 async def answer_with_batch(here: Context, batch: batches.Batch, *, who: Principal) -> Response:
