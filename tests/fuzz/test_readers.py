@@ -9,9 +9,10 @@ from random import Random
 
 import pytest
 
+from tests.fuzz.__main__ import main
 from tests.fuzz.readers import elements, files_of_certificates, files_of_stores, policy_cases
 from tests.fuzz.readers.explore import LARGEST
-from tests.fuzz.readers.judge import HungError, judge
+from tests.fuzz.readers.judge import MOST_BYTES, HungError, judge, largest_so_far
 from tests.fuzz.readers.schedule import Schedule, Tally, table
 from tests.fuzz.readers.targets import TARGETS
 from trustcast.domain.certificate import Certificate
@@ -83,7 +84,9 @@ def test_what_never_ends_is_stopped() -> None:
 
 
 def test_much_memory_is_a_failure() -> None:
-    judged = judge(lambda _: bytearray(b"x") * 10**9, b"")
+    size = largest_so_far() + MOST_BYTES
+
+    judged = judge(lambda _: b"x" * size, b"")
 
     assert judged.failure is not None
     assert judged.failure.kind == "memory"
@@ -125,6 +128,14 @@ def test_readers_are_fed_in_turn_until_their_executions_are_reached(tmp_path: Pa
     tallies = list(schedule.tallies.values())
     assert [(one.failures, one.executions) for one in tallies] == [({}, 1000), ({}, 1000)], told
     assert "2,000" in table(tallies).splitlines()[-1]
+
+
+def test_file_that_was_kept_can_be_run_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "jks-raised-1"
+    file.write_bytes(files_of_stores.jks_files()[0])
+
+    assert main(["again", "jks", str(file)]) == 0
+    assert capsys.readouterr().out.startswith("Nothing is wrong with it.")
 
 
 def test_table_has_a_row_for_each_reader_and_one_for_all() -> None:

@@ -45,13 +45,13 @@ class Judged:
 
 def judge(run: Callable[[bytes], object], data: bytes, *, hung_seconds: float = HUNG_SECONDS) -> Judged:
     """Run `run` on `data`, in the main thread; after `hung_seconds` of the processor it is stopped."""
-    largest, begun = _largest(), time.thread_time()
+    largest, begun = largest_so_far(), time.thread_time()
     failure = _raised(run, data, hung_seconds)
-    seconds, more = time.thread_time() - begun, _largest() - largest
-    if failure is None and seconds > MOST_SECONDS:
-        failure = Failure("slow", "", f"It took {seconds:.2f} s of the processor.")
+    seconds, more = time.thread_time() - begun, largest_so_far() - largest
     if failure is None and more > MOST_BYTES:
         failure = Failure("memory", "", f"The process grew by {more // 1024 // 1024} MB.")
+    if failure is None and seconds > MOST_SECONDS:
+        failure = Failure("slow", f"{int(seconds).bit_length()}", f"It took {seconds:.2f} s of the processor.")
     return Judged(seconds, failure)
 
 
@@ -78,5 +78,6 @@ def _place(error: BaseException) -> str:
     return f"{type(error).__name__} in {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else repr(error)
 
 
-def _largest() -> int:
+def largest_so_far() -> int:
+    """The most memory that this process ever had, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KILOBYTE

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[3]
 SLICE_SECONDS = 60.0
@@ -73,9 +74,12 @@ class Schedule:
             with log.open("wb") as output, contextlib.suppress(subprocess.TimeoutExpired):
                 late = seconds + _LATEST
                 subprocess.run(command, cwd=ROOT, stdout=output, stderr=output, timeout=late, check=False)
+            report = self._reported(number)
+            slow = {name for name, one in report.get("failures", {}).items() if one["kind"] == "slow"}
+            excused = {name for name in slow if not self._fails_again(target, name)}
             with self._lock:
                 self.tallies[target].promised -= executions
-                tell(self._count(target, number, seconds, log.read_text("utf-8", "replace")))
+                tell(self._count(target, report, excused, log.read_text("utf-8", "replace")))
 
     def _next(self, left: float) -> tuple[str, int, float, int] | None:
         """The reader that had the least time so far, of those that lack executions which nobody is at."""
@@ -96,22 +100,32 @@ class Schedule:
     def _lacks(self, one: Tally) -> int:
         return self._share - one.executions
 
-    def _count(self, target: str, number: int, seconds: float, log: str) -> str:
-        tally, report, told = self.tallies[target], self._folder / "reports" / f"{number}.json", "nothing"
-        ended = False
-        if report.exists():
-            one = json.loads(report.read_text())
-            tally.executions += one["executions"]
-            tally.seconds += one["seconds"]
-            if one["slowest"] > tally.slowest:
-                tally.slowest, tally.slowest_bytes = one["slowest"], one["slowest_bytes"]
-            tally.failures |= {name: each["told"] for name, each in one["failures"].items()}
-            told, ended = f"{one['executions']:,} executions", one["ended"]
-        edges = [int(found) for found in _COVERAGE.findall(log)]
-        tally.edges = max([*edges, tally.edges or 0]) or None
-        if not ended:
+    def _reported(self, number: int) -> dict[str, Any]:
+        report = self._folder / "reports" / f"{number}.json"
+        return dict(json.loads(report.read_text())) if report.exists() else {}
+
+    def _fails_again(self, target: str, name: str) -> bool:
+        """Counting what is covered takes several times as long: what was slow is tried once more without."""
+        file = self._folder / "failures" / name
+        command = [sys.executable, "-W", "ignore", "-m", "tests.fuzz", "again", target, str(file)]
+        fails = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode != 0
+        if not fails:
+            file.unlink()
+        return fails
+
+    def _count(self, target: str, report: dict[str, Any], excused: Collection[str], log: str) -> str:
+        tally, executions, seconds = self.tallies[target], report.get("executions", 0), report.get("seconds", 0.0)
+        tally.executions += executions
+        tally.seconds += seconds
+        if report.get("slowest", 0.0) > tally.slowest:
+            tally.slowest, tally.slowest_bytes = report["slowest"], report["slowest_bytes"]
+        failures = report.get("failures", {}).items()
+        tally.failures |= {name: one["told"] for name, one in failures if name not in excused}
+        tally.edges = max([tally.edges or 0, *map(int, _COVERAGE.findall(log))]) or None
+        if not report.get("ended"):
             tally.failures |= self._kept_by_libfuzzer(target, log)
-        return f"{target}: {told} in {seconds:.0f} s; {tally.executions:,} so far, {len(tally.failures)} failures"
+        told = f"{executions:,} executions in {seconds:.0f} s; {tally.executions:,} so far"
+        return f"{target}: {told}, {len(tally.failures)} failures"
 
     def _kept_by_libfuzzer(self, target: str, log: str) -> dict[str, str]:
         """What ended the whole process: a crash or a loop in C, too much memory, or a mistake in here."""
