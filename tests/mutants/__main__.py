@@ -132,7 +132,7 @@ def score(found: list[Fate]) -> float:
 def main() -> int:
     """Try them, print who survived and the table, and return 0 if enough were killed."""
     parser = argparse.ArgumentParser(prog="make mutants")
-    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("modules", nargs="*", choices=[[], *sources()], metavar="module")
     asked = parser.parse_args()
     started = time.monotonic()
