@@ -69,6 +69,8 @@ def _readers(asked: argparse.Namespace) -> int:
     tallies = list(schedule.tallies.values())
     print(table(tallies))
     for one in tallies:
+        if not one.executions:
+            print(f"There was no time for {one.target}; give more --seconds.")
         for name, told in one.failures.items():
             print(f"\n{told.rstrip()}\n  python -m tests.fuzz again {one.target} {folder / 'failures' / name}")
     return 1 if any(one.failures or not one.executions for one in tallies) else 0

@@ -158,7 +158,7 @@ def _at_random(run: Run, seeds: list[bytes], folder: Path, number: int) -> None:
     del folder
     hypothesis = importlib.import_module("hypothesis")
     strategies = importlib.import_module("hypothesis.strategies")
-    usual: dict[str, Any] = {"max_examples": 5000, "database": None, "deadline": None}
+    usual: dict[str, Any] = {"max_examples": 1000, "database": None, "deadline": None}
     usual["suppress_health_check"], usual["phases"] = list(hypothesis.HealthCheck), [hypothesis.Phase.generate]
 
     def one_input(seed: bytes, chance: int, times: int) -> None:
