@@ -27,6 +27,7 @@ from trustcast_api import (
     read_form,
     read_keystore,
     read_upload,
+    scheduled,
 )
 from trustcast_api.reading import reader
 from trustcast_api.routes import form
@@ -50,9 +51,11 @@ DECIDING: list[ModuleType] = [
     read_upload,
     reader,
     routing,
+    scheduled,
     sweep,
 ]
-SAYING = {"Warning", "Rejected", "Conflict", "HinderedError", "PreconditionFailed", "NotFound", "Unavailable"}
+ERRORS = {"Rejected", "Conflict", "HinderedError", "PreconditionFailed", "NotFound", "TooManyError", "Unavailable"}
+SAYING = ERRORS | {"Warning"}
 
 
 def documented() -> set[str]:

@@ -391,6 +391,22 @@ def verdicts(answer: httpx.Response) -> Sequence[tuple[str | None, str, str | No
     return [(one["alias"], one["verdict"], one.get("code")) for one in answer.json()["verdicts"]]
 
 
+def test_one_more_than_may_wait_would_be_refused(maker: Maker, tmp_path: Path) -> None:
+    url, later = maker.sqlite_files.fresh(tmp_path), (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    add_environment(url, "other")
+    with served(tmp_path, url, maker.redis_url, {"TRUSTCAST_SCHEDULED_PER_TENANT": "1"}) as api:
+        first = send(api, new("one", activate_at=later), dry=False)
+        dry, real = (send(api, new("two", activate_at=later), dry=dry) for dry in (True, False))
+        store = {"certificate": trust_only(a=SHARED), "password": PASSWORD, "activate_at": later}
+        verdict = send(api, store, dry=True).json()["verdicts"][0]
+        batch = send(api, store, dry=False).json()
+
+    assert first.status_code == 202
+    for answer in (dry, real):
+        assert_problem(answer, 429, "too_many_scheduled")
+    assert (verdict["code"], batch["problems"][0]["code"]) == ("too_many_scheduled", "too_many_scheduled")
+
+
 def test_each_entry_of_a_key_store_has_its_verdict(api: ServedApi) -> None:
     good = self_signed("good.example")
     store = trust_only(

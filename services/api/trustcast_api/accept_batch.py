@@ -17,7 +17,7 @@ from trustcast.storage.idempotency import KeyReusedError
 from trustcast.storage.operations import Operation
 from trustcast_api.accept_request import Asked, write_down
 from trustcast_api.once import use_of
-from trustcast_api.settings import Unregistered
+from trustcast_api.settings import MOST_SCHEDULED, Unregistered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -77,6 +77,7 @@ def accept_lines(  # noqa: PLR0913 - each is given by name
     who: Principal,
     at: datetime,
     unregistered: Unregistered = Unregistered.ALLOW,
+    most_scheduled: int = MOST_SCHEDULED,
     problem: Rejected | None = None,
 ) -> Batch:
     """Write down the lines that follow on those which `batch` has, all in one commit, and return it as it stands then.
@@ -94,7 +95,7 @@ def accept_lines(  # noqa: PLR0913 - each is given by name
         return _the_same(batch, new)
     if upto < batch.lines or any(one.number <= batch.lines for one in lines):
         raise KeyReusedError
-    terms = _Terms(who, at, unregistered)
+    terms = _Terms(who, at, unregistered, most_scheduled)
     for write in (_together, _one_by_one):
         with database.writing() as transaction:
             if not batches.advance(transaction, batch, new):
@@ -119,6 +120,7 @@ class _Terms:
     who: Principal
     at: datetime
     unregistered: Unregistered
+    most_scheduled: int
 
 
 def _the_same(found: Batch, new: Batch) -> Batch:
@@ -142,7 +144,9 @@ def _together(transaction: Connection, lines: Sequence[Line], terms: _Terms) -> 
     asked = [Asked(one.request, terms.who) for one in lines if one.request is not None]
     if not asked:
         return {}
-    results = write_down(transaction, asked, at=terms.at, unregistered=terms.unregistered)
+    results = write_down(
+        transaction, asked, at=terms.at, unregistered=terms.unregistered, most_scheduled=terms.most_scheduled
+    )
     return {one.number: result for one, result in zip(lines, results, strict=True)}
 
 

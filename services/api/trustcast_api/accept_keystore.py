@@ -33,6 +33,7 @@ def accept_keystore(here: Context, lines: Sequence[Line], *, who: Principal, ide
         who=who,
         at=here.now(),
         unregistered=here.settings.unregistered_endpoints,
+        most_scheduled=here.settings.scheduled_per_tenant,
     )
     here.drainer.wake()
     return batch

@@ -17,7 +17,8 @@ from trustcast_api import once, scopes
 from trustcast_api.complete_request import callers, complete
 from trustcast_api.problems import ForbiddenError
 from trustcast_api.request import Request
-from trustcast_api.settings import Unregistered
+from trustcast_api.scheduled import Scheduled
+from trustcast_api.settings import MOST_SCHEDULED, Unregistered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,26 +81,37 @@ def accept_request(
 
 
 def accept_requests(
-    database: Database, asked: Sequence[Asked], *, at: datetime, unregistered: Unregistered = Unregistered.ALLOW
+    database: Database,
+    asked: Sequence[Asked],
+    *,
+    at: datetime,
+    unregistered: Unregistered = Unregistered.ALLOW,
+    most_scheduled: int = MOST_SCHEDULED,
 ) -> list[Result]:
     """Write requests down as if they came one after another, all in one commit; return what became of each.
 
-    Raises `Unavailable`: none of them was accepted.
+    `most_scheduled` may wait for their time for one tenant. Raises `Unavailable`: none of them was accepted.
     """
     with database.writing() as transaction:
-        results = write_down(transaction, asked, at=at, unregistered=unregistered)
+        results = write_down(transaction, asked, at=at, unregistered=unregistered, most_scheduled=most_scheduled)
         transaction.commit()
     return results
 
 
 def write_down(
-    transaction: Connection, asked: Sequence[Asked], *, at: datetime, unregistered: Unregistered = Unregistered.ALLOW
+    transaction: Connection,
+    asked: Sequence[Asked],
+    *,
+    at: datetime,
+    unregistered: Unregistered = Unregistered.ALLOW,
+    most_scheduled: int = MOST_SCHEDULED,
 ) -> list[Result]:
     """Write requests down as if they came one after another, without a commit; return what became of each.
 
     One that is refused leaves nothing behind and stops nobody. Raises `Unavailable`.
     """
-    group = _Group(transaction, asked, at=at, unregistered=unregistered)
+    scheduled = Scheduled(transaction, most_scheduled, at=at)
+    group = _Group(transaction, asked, at=at, unregistered=unregistered, scheduled=scheduled)
     results = [group.result(one) for one in asked]
     group.finish()
     return results
@@ -109,9 +121,15 @@ class _Group:
     """Requests that share a transaction. What they write is gathered until somebody has to see it."""
 
     def __init__(
-        self, transaction: Connection, asked: Sequence[Asked], *, at: datetime, unregistered: Unregistered
+        self,
+        transaction: Connection,
+        asked: Sequence[Asked],
+        *,
+        at: datetime,
+        unregistered: Unregistered,
+        scheduled: Scheduled,
     ) -> None:
-        self._transaction, self._at, self._unregistered = transaction, at, unregistered
+        self._transaction, self._at, self._unregistered, self._scheduled = transaction, at, unregistered, scheduled
         self._uses = {one: use for one in asked if (use := one.use()) is not None}
         # All at once, in the order that the storage knows; what is not used up is given back.
         self._kept = idempotency.take_all(transaction, self._uses.values(), at=at)
@@ -157,6 +175,7 @@ class _Group:
             callers=self._callers,
             at=self._at,
         )
+        self._scheduled.add(asked.who.tenant_id, request)
         operation = _operation(request, asked.who, self._at)
         self._accepted[operation.id] = operation
         self._unwritten.append((replace(asked, request=request), operation))

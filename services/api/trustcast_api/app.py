@@ -45,6 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
     together = CommitTogether(
         database,
         unregistered=settings.unregistered_endpoints,
+        most_scheduled=settings.scheduled_per_tenant,
         now=lambda: datetime.now(UTC),
         accepted=drainer.wake,
     )

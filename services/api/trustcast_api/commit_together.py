@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trustcast.domain.errors import Unavailable
 from trustcast_api.accept_request import accept_requests
+from trustcast_api.settings import MOST_SCHEDULED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,10 +46,12 @@ class CommitTogether:
         database: Database,
         *,
         unregistered: Unregistered,
+        most_scheduled: int = MOST_SCHEDULED,
         now: Callable[[], datetime],
         accepted: Callable[[], None],
     ) -> None:
-        self._database, self._unregistered, self._now, self._accepted = database, unregistered, now, accepted
+        self._database, self._now, self._accepted = database, now, accepted
+        self._unregistered, self._most_scheduled = unregistered, most_scheduled
         self._waiting: list[_Waiting] = []
         self._writing: asyncio.Task[None] | None = None
         # Of its own: those threads that all routes share may be busy with what takes longer.
@@ -93,7 +96,13 @@ class CommitTogether:
 
     def _written(self, asked: Sequence[Asked]) -> list[Operation | Exception]:
         try:
-            results = accept_requests(self._database, asked, at=self._now(), unregistered=self._unregistered)
+            results = accept_requests(
+                self._database,
+                asked,
+                at=self._now(),
+                unregistered=self._unregistered,
+                most_scheduled=self._most_scheduled,
+            )
         except Unavailable as error:
             return [error for _ in asked]
         except Exception as error:  # noqa: BLE001 - it is raised where the request is answered

@@ -16,6 +16,8 @@ from trustcast.storage.judge import judge
 from trustcast.storage.operations import Operation
 from trustcast_api.accept_request import Asked
 from trustcast_api.complete_request import callers, complete
+from trustcast_api.scheduled import Scheduled
+from trustcast_api.settings import MOST_SCHEDULED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -59,6 +61,7 @@ def judge_uploads(
     at: datetime,
     policy: Policy,
     unregistered: Unregistered,
+    most_scheduled: int = MOST_SCHEDULED,
 ) -> list[Verdict | TrustcastError]:
     """Return what each of these requests to add would come to, if they came now and one after another.
 
@@ -66,7 +69,8 @@ def judge_uploads(
     of its own. Raises `Unavailable`.
     """
     with database.reading() as transaction:
-        bench = _Bench(transaction, requests, who=who, at=at, policy=policy, unregistered=unregistered)
+        scheduled = Scheduled(transaction, most_scheduled, at=at)
+        bench = _Bench(transaction, requests, scheduled, who=who, at=at, policy=policy, unregistered=unregistered)
         verdicts = [bench.verdict(one) for one in requests]
         granted = {one.place: one for one in verdicts if isinstance(one, Verdict)}
         names = {alias_key: one.certificate.server_names for (alias_key, _), one in granted.items()}
@@ -100,12 +104,14 @@ class _Bench:
         self,
         transaction: Connection,
         requests: Sequence[Request],
+        scheduled: Scheduled,
         *,
         who: Principal,
         at: datetime,
         policy: Policy,
         unregistered: Unregistered,
     ) -> None:
+        self._scheduled = scheduled
         self._transaction, self._who, self._at, self._unregistered = transaction, who, at, unregistered
         self._callers = callers(transaction, [(who.tenant_id, one) for one in requests])
         found = tenants.policies(transaction, [who.tenant_id], policy)
@@ -136,6 +142,7 @@ class _Bench:
             callers=self._callers,
             at=self._at,
         )
+        self._scheduled.add(self._who.tenant_id, request)
         certificate, one = Certificate.parse(request.certificate or b""), self._operation(request)
         warnings = judge(one, certificate, self._policy, at=self._at)
         self._change(one)

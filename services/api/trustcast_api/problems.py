@@ -47,6 +47,10 @@ class UnsupportedMediaError(Rejected):
     """The body is of a kind that this route does not read."""
 
 
+class TooManyError(TrustcastError):
+    """There are as many of these as one tenant may have: some have to go before others come."""
+
+
 class NotAcceptableError(Rejected):
     """No form that the client takes (`Accept`) is one that there is."""
 
@@ -69,6 +73,7 @@ STATUS_OF: dict[type[TrustcastError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
     PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
+    TooManyError: HTTPStatus.TOO_MANY_REQUESTS,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 # What an ended operation's problem says of its kind.

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, Stri
 
 from trustcast.settings import PREFIX, BrokerSettings, DatabaseSettings, PolicySettings
 
+MOST_SCHEDULED = 20_000
 # Asymmetric only: whoever may verify must not be able to sign.
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
@@ -64,6 +65,7 @@ class Settings(DatabaseSettings, BrokerSettings, PolicySettings):
     admin_token_file: Path
     gateways_file: Path  # JSON; see `enrol_gateways`
     unregistered_endpoints: Unregistered = Unregistered.ALLOW
+    scheduled_per_tenant: int = Field(default=MOST_SCHEDULED, ge=0)
     publisher_wait_seconds: float = Field(default=30, gt=0, le=3600)  # how long its faces wait for a verdict
     oidc_issuer: _Text | None = None
     oidc_audience: _Text | None = None

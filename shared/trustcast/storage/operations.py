@@ -264,6 +264,12 @@ def pending(transaction: Connection, tenant_id: int, alias_key: str, *, due: dat
     return _listed(transaction, on_its_way(tenant_id), touching, is_due(due))
 
 
+def scheduled(transaction: Connection, tenant_id: int, *, at: datetime) -> int:
+    """Count what waits for its time for a tenant; it costs as much as looking at all that has not ended."""
+    waiting = on_its_way(tenant_id), operation.c.activate_at > at
+    return int(transaction.execute(select(func.count()).select_from(operation).where(*waiting)).scalar_one())
+
+
 def any_pending(transaction: Connection, tenant_id: int, *, kinds: Iterable[Kind], due: datetime) -> bool:
     """Tell whether a request of one of these kinds is on its way for the tenant, to be applied until `due`."""
     wanted = on_its_way(tenant_id), operation.c.kind.in_(list(kinds)), is_due(due)

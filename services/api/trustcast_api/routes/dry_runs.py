@@ -59,4 +59,5 @@ def _judged(here: Context, wanted: Sequence[Request], who: Principal, at: dateti
         at=at,
         policy=here.policy,
         unregistered=here.settings.unregistered_endpoints,
+        most_scheduled=here.settings.scheduled_per_tenant,
     )
