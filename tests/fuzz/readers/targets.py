@@ -7,12 +7,14 @@ with the codes that it has sentences for.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from random import Random
+from typing import Any, TypeVar
 
-from tests.fuzz.readers import bulk_lines, elements, files_of_certificates, files_of_stores, policy_cases
+from tests.fuzz.readers import bulk_lines, elements, files_of_certificates, files_of_stores, forms, policy_cases
 from tests.fuzz.readers.files_of_stores import PASSWORD
 from trustcast.domain import alias, certificate, certificate_file, chain, der, endpoint, pem, pkcs7, policy, private_key
 from trustcast.domain.certificate import Certificate
@@ -21,7 +23,16 @@ from trustcast.domain.endpoint import Endpoint
 from trustcast.domain.errors import Rejected, TrustcastError
 from trustcast.domain.policy import Policy
 from trustcast.keystore import der_values, jks, pkcs12
-from trustcast_api import read_bulk, read_keystore
+from trustcast_api import read_bulk, read_keystore, read_upload
+from trustcast_api.read_form import Form
+from trustcast_api.reading import readings
+from trustcast_api.reading.wire import Reading
+from trustcast_api.request import REFUSAL
+from trustcast_api.search_json import Json
+
+A = TypeVar("A")
+T = TypeVar("T")
+logging.getLogger("python_multipart.multipart").disabled = True  # it warns of each broken form
 
 Mutate = Callable[[bytes, Random], bytes]
 
@@ -141,6 +152,40 @@ def bulk_body(data: bytes) -> None:
         assert line.problem is None or line.problem.code in OF_LINE, line.problem
 
 
+def form(data: bytes) -> None:
+    """An upload's form, and what it holds, read at the other end of a pipe: what comes back is what was read there."""
+    sent = Form(forms.CONTENT_TYPE, data, read_upload.FIELDS)
+    with suppress(Rejected):
+        read = _through_the_pipe(readings.NEW, sent)
+        if isinstance(read, read_upload.Upload):
+            assert read_upload.holds_many(read)
+            _through_the_pipe(readings.KEYSTORE, read)
+
+
+def json_body(data: bytes) -> None:
+    """The search in bodies of JSON, at the other end of a pipe."""
+    with _only(Rejected, {"private_key"}):
+        _through_the_pipe(readings.SEARCH, Json(data, frozenset(read_bulk.FIELDS)))
+
+
+def _through_the_pipe(reading: Reading[A, T], argument: A) -> T:
+    name, _, asked = reading.asked(argument).partition(b"\n")
+    try:
+        answer = readings.BY_NAME[name.decode()].answered(asked)
+    except Rejected as refused:
+        raise REFUSAL.validate_json(REFUSAL.dump_json(refused)) from None
+    there = reading.result(answer)
+    assert _told(there) == _told(reading.here(argument))
+    return there
+
+
+def _told(result: Any) -> Any:
+    """Lines by what is wrong with them: two errors that say the same are not equal."""
+    if not isinstance(result, list):
+        return result
+    return [(line.number, line.alias, line.request, repr(line.problem)) for line in result]
+
+
 def elements_of_der(data: bytes) -> None:
     """The walk through DER and BER, as far as each of its functions goes."""
     walked = list(_walk(data, der.Element(0, 0, 0, len(data)), 0))
@@ -197,5 +242,7 @@ TARGETS = {
     "jks": Target(jks_file, files_of_stores.jks_files, files_of_stores.mutated_jks),
     "policy": Target(verdict, policy_cases.cases, policy_cases.mutated_case),
     "bulk": Target(bulk_body, bulk_lines.bodies, bulk_lines.mutated_body),
+    "form": Target(form, forms.forms, forms.mutated_form),
+    "json": Target(json_body, bulk_lines.bodies, bulk_lines.mutated_body),
     "der": Target(elements_of_der, _ders, _any_element),
 }
