@@ -27,7 +27,7 @@ TESTS = {
     "policy": ["test_policy.py"],
     "policy_case": ["test_policy_rules.py", "test_policy.py"],
     "policy_rules": ["test_policy.py"],
-    "private_key": ["test_pem.py", "test_hidden_keys.py"],
+    "private_key": ["test_shapes_of_keys.py", "test_hidden_keys.py", "test_pem.py"],
     "published_api": ["test_published_api.py"],
     "register": ["test_register.py"],
     "rules_about_dates": ["test_policy_rules.py", "test_policy.py"],
