@@ -134,6 +134,13 @@ def test_key_is_found_in_a_block_however_it_is_aligned(header: bytes, shift: int
     assert found_in(_block(base64.b64encode(header) + b"A" * shift + KEY))
 
 
+def test_key_is_found_in_a_block_that_is_no_base64() -> None:
+    text = b"A" + KEY.rstrip(b"=")
+
+    assert len(text) % 4 == 1
+    assert found_in(BEGIN + text + b"\n" + END)
+
+
 @pytest.mark.parametrize("tag", [0x2F, 0x31])
 def test_only_a_sequence_is_sure_to_be_aligned(tag: int) -> None:
     shifted = (b"A" + KEY)[: len(KEY) // 4 * 4]
