@@ -81,10 +81,10 @@ _BLOCK = re.compile(rb"-----BEGIN (CERTIFICATE|PKCS7|CMS)-----([A-Za-z0-9+/\r\n]
 _RUN = (b"A" * 40, re.compile(rb"[A-Za-z0-9+/]{40,}"))
 # Beside a certificate there is nothing else, so what is there may be the short last line of a key.
 _FRAGMENT = (b"A" * 16, re.compile(rb"[A-Za-z0-9+/]{16,}"))
-_KINDS = bytes(b"A"[0] if re.match(rb"[A-Za-z0-9+/_-]", bytes([one])) else b" "[0] for one in range(256))
+_KINDS = bytes(ord("A") if re.match(rb"[A-Za-z0-9+/_-]", bytes([one])) else ord(" ") for one in range(256))
 _HEX_RUN = re.compile(rb"[0-9A-Fa-f]{64,}")
 _SHORTEST_HEX = b"0" * 64
-_HEX_KINDS = bytes(b"0"[0] if re.match(rb"[0-9A-Fa-f]", bytes([one])) else b" "[0] for one in range(256))
+_HEX_KINDS = bytes(ord("0") if re.match(rb"[0-9A-Fa-f]", bytes([one])) else ord(" ") for one in range(256))
 _DEEPER = 2
 _LEAST_WITHIN = 10_000
 _BETWEEN = b" \t\n\r\v\f:"
