@@ -100,12 +100,25 @@ def _parts(form: Form) -> _Parts:
     raise AssertionError("the parser waits only for files that are larger than a body may be")
 
 
+class _Parser(MultiPartParser):
+    """Tells whether it came to the end of the form."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+
+
 async def _parsed(form: Form, most: int) -> _Parts:
     async def whole() -> AsyncGenerator[bytes, None]:
         yield form.body
+        # The parser says nothing of a last part that is cut off, and what that part asked for would not be done.
+        if form.body and not parser.ended:
+            raise MultiPartException("The form has no end.")
 
     headers = Headers({"content-type": form.content_type})
-    data = await MultiPartParser(headers, whole(), max_files=most, max_fields=most).parse()
+    parser = _Parser(headers, whole(), max_files=most, max_fields=most)
+    data = await parser.parse()
     try:
         return [(name, await _content(value)) for name, value in data.multi_items()]
     finally:
