@@ -96,9 +96,11 @@ def backend(made: Made, folder: Path) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_serve, args=(server, context))
         thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
+        try:
+            yield server.getsockname()[1]
+        finally:  # also where java is missing: Python waits at its end for a thread that waits for somebody
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def _serve(server: socket.socket, context: ssl.SSLContext) -> None:
