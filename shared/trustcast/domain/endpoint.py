@@ -128,9 +128,7 @@ def _host(text: str) -> str:
     try:
         address = ip_address(name)
     except ValueError:
-        if bracketed:
-            raise _rejected("endpoint_host") from None
-        return _name(name)
+        raise _rejected("endpoint_host") from None
     zoned = isinstance(address, IPv6Address) and address.scope_id is not None
     if bracketed != isinstance(address, IPv6Address) or zoned:
         raise _rejected("endpoint_host")
