@@ -43,14 +43,20 @@ class Judged:
     failure: Failure | None
 
 
-def judge(run: Callable[[bytes], object], data: bytes, *, hung_seconds: float = HUNG_SECONDS) -> Judged:
+def judge(
+    run: Callable[[bytes], object],
+    data: bytes,
+    *,
+    most_seconds: float = MOST_SECONDS,
+    hung_seconds: float = HUNG_SECONDS,
+) -> Judged:
     """Run `run` on `data`, in the main thread; after `hung_seconds` of the processor it is stopped."""
     largest, begun = largest_so_far(), time.thread_time()
     failure = _raised(run, data, hung_seconds)
     seconds, more = time.thread_time() - begun, largest_so_far() - largest
     if failure is None and more > MOST_BYTES:
         failure = Failure("memory", "", f"The process grew by {more // 1024 // 1024} MB.")
-    if failure is None and seconds > MOST_SECONDS:
+    if failure is None and seconds > most_seconds:
         failure = Failure("slow", f"{int(seconds).bit_length()}", f"It took {seconds:.2f} s of the processor.")
     return Judged(seconds, failure)
 

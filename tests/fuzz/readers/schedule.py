@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import subprocess
@@ -48,6 +47,7 @@ class Schedule:
         self.tallies = {name: Tally(name) for name in targets}
         self._folder, self._end, self._share = folder, time.monotonic() + seconds, -(-executions // len(targets))
         self._lock, self._numbers = threading.Lock(), count()
+        self._children: set[subprocess.Popen[bytes]] = set()
         self._slice = min(SLICE_SECONDS, seconds / len(targets))
         for name in ("corpus", "failures", "reports"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -55,8 +55,15 @@ class Schedule:
     def run(self, processes: int, tell: Callable[[str], None]) -> None:
         """Feed the readers; `tell` hears of each process what it did."""
         with ThreadPoolExecutor(processes) as pool:
-            for lane in [pool.submit(self._feed_in_turn, tell) for _ in range(processes)]:
-                lane.result()
+            lanes = [pool.submit(self._feed_in_turn, tell) for _ in range(processes)]
+            try:
+                for lane in lanes:
+                    lane.result()
+            except KeyboardInterrupt:
+                self._end = 0.0
+                for child in list(self._children):
+                    child.terminate()
+                raise
 
     def _feed_in_turn(self, tell: Callable[[str], None]) -> None:
         while (left := self._end - time.monotonic()) > min(_NO_LATER, self._slice / 2):
@@ -68,18 +75,28 @@ class Schedule:
                 continue
             target, number, seconds, executions = chosen
             log = self._folder / "reports" / f"{number}.log"
-            module = "tests.fuzz.readers.explore"
-            numbers = [str(number), str(seconds), str(executions)]
-            command = [sys.executable, "-W", "ignore", "-m", module, target, str(self._folder), *numbers]
-            with log.open("wb") as output, contextlib.suppress(subprocess.TimeoutExpired):
-                late = seconds + _LATEST
-                subprocess.run(command, cwd=ROOT, stdout=output, stderr=output, timeout=late, check=False)
+            self._feed(target, (str(number), str(seconds), str(executions)), log, seconds + _LATEST)
             report = self._reported(number)
             slow = {name for name, one in report.get("failures", {}).items() if one["kind"] == "slow"}
             excused = {name for name in slow if not self._fails_again(target, name)}
             with self._lock:
                 self.tallies[target].promised -= executions
                 tell(self._count(target, report, excused, log.read_text("utf-8", "replace")))
+
+    def _feed(self, target: str, numbers: tuple[str, str, str], log: Path, late: float) -> None:
+        module = "tests.fuzz.readers.explore"
+        command = [sys.executable, "-W", "ignore", "-m", module, target, str(self._folder), *numbers]
+        with log.open("wb") as output:
+            # Ctrl-C is for this process alone: it ends the others.
+            child = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True)
+        with child:
+            self._children.add(child)
+            try:
+                child.wait(late)
+            except subprocess.TimeoutExpired:
+                child.kill()
+            finally:
+                self._children.discard(child)
 
     def _next(self, left: float) -> tuple[str, int, float, int] | None:
         """The reader that had the least time so far, of those that lack executions which nobody is at."""
