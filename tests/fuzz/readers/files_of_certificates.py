@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from tests import key_stores as ks
 from tests.certificates import Made, authority, issued, self_signed
 from tests.faults import hostile_bodies
 from tests.fuzz.readers import elements
@@ -88,7 +89,26 @@ def files() -> list[bytes]:
     singles = [one.public_bytes(form) for one in loaded for form in (Encoding.PEM, Encoding.DER)]
     hidden = [base64.b64encode(key) + b"\n" + chains[0] for key in keys()[:4]]
     folders = [file for name in ("x509", "pkcs7", "pkcs12") for file in _vectors(name)]
-    return _distinct([*bundles, *chains, *singles, *hidden, *keys(), *folders, *hostile()])
+    return _distinct([*bundles, *chains, *singles, *hidden, *keys(), *folders, *hostile(), *_at_the_borders()])
+
+
+def _at_the_borders() -> list[bytes]:
+    """As many as there may be, one more, two that issued each other beside a third, one that is too large, none."""
+    root = made()[0]
+    one = issued(root, "a.example", ca=True, **_usual(7))
+    other = issued(one, "b.example", ca=True, **_usual(8))
+    first = issued(other, "a.example", ca=True, **_usual(9))
+    many = [issued(root, f"{number}.example", **_usual(number)).der for number in range(10, 31)]
+    large = self_signed(**_usual(6), sans=[f"{number}.example" for number in range(5000)])
+    of_nothing = ks.seq(ks.integer(1), ks.tlv(0x31), ks.seq(ks.oid(ks.DATA)), ks.tlv(0x31))
+    empty = ks.seq(ks.oid(ks.SIGNED), ks.explicit(of_nothing))
+    return [
+        armoured(made()[3].der, first.der, other.der),
+        armoured(*many[1:]),
+        armoured(*many),
+        large.der,
+        armoured(empty, label=b"PKCS7"),
+    ]
 
 
 @cache

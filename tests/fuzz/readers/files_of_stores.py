@@ -52,8 +52,9 @@ def pkcs12_files() -> list[bytes]:
     plain = [ks.seq(ks.integer(3), ks.data(safe)) for safe in safes]
     with_mac = [ks.seq(ks.integer(3), ks.data(safe), _mac(safe)) for safe in safes]
     with_pbmac1 = [ks.seq(ks.integer(3), ks.data(safe), ks.pbmac1(PASSWORD, safe)) for safe in safes]
+    many = [ks.pfx(ks.data(ks.seq(*[ks.certificate_bag(b"0\0")] * number))) for number in (1000, 1001)]
     vectors = [path.read_bytes() for path in sorted((VECTORS / "pkcs12").rglob("*")) if path.is_file()]
-    return [*plain, *with_mac, *with_pbmac1, *vectors, *_hostile()]
+    return [*plain, *with_mac, *with_pbmac1, *vectors, *many, *_hostile()]
 
 
 @cache

@@ -74,6 +74,7 @@ def file_of_certificates(data: bytes) -> None:
         for one in (each.certificate, *each.chain):
             assert Certificate.parse(one).der == one
             assert not private_key.found_in(one)
+        assert chain.chain(each.certificate, each.chain)[0] == each.certificate
     assert len({frozenset((each.certificate, *each.chain)) for each in chosen}) <= 1
 
 
@@ -97,6 +98,9 @@ def jks_file(data: bytes) -> None:
         trusted = {each.alias: each.certificate for each in entries if each.certificate is not None}
         hashes = {name: hashlib.sha256(one).hexdigest() for name, one in trusted.items()}
         assert jks.second_reading(data, PASSWORD) == hashes
+        ours = [jks.trusted_entry(name, one) for name, one in trusted.items()]
+        assert all(each.is_ours for each in ours)
+        assert jks.read(jks.write(ours, PASSWORD), PASSWORD) == ours
 
 
 def _uploaded(data: bytes) -> list[read_keystore.Entry]:
@@ -120,6 +124,7 @@ def verdict(data: bytes) -> None:
         backend = Endpoint.parse(case.text)
         assert Endpoint.parse(str(backend)) == backend
         assert endpoint.sought(case.text)[0] == backend.host
+        assert backend.parent is None or backend.host.endswith(f".{backend.parent}")
     with _only(Rejected, OF_CERTIFICATE):
         read = Certificate.parse(case.der)
         assert all(name.isascii() for name in read.server_names)
