@@ -30,6 +30,8 @@ except ImportError:  # it has wheels for few platforms
 INSTRUMENTED = ("trustcast.domain", "trustcast.keystore", "trustcast_api")
 LARGEST = 32 * 1024
 """Of a changed file, in bytes."""
+LARGEST_SENT = 256 * 1024
+"""Of those that are large to begin with: no more is taken from anybody, but for the lines of a bulk together."""
 MOST_FAILURES = 20
 
 _KEPT_SMALL = 6000
@@ -115,7 +117,7 @@ def main(target: str, folder: Path, number: int, seconds: float, executions: int
     seeds, luck = run.target.seeds(), Random(number)
     for large in (one for one in seeds if len(one) > _KEPT_SMALL):
         if not run.is_over():
-            run.feed(large if number == 0 else run.target.mutate(large, luck))
+            run.feed(large if number == 0 else run.target.mutate(large, luck)[:LARGEST_SENT])
     explore(run, [one for one in seeds if len(one) <= _KEPT_SMALL], folder, number)
 
 
