@@ -17,11 +17,12 @@ from trustcast.domain.messages import Message
 from trustcast.domain.operation import Kind
 from trustcast.domain.policy import Policy
 from trustcast.domain.published_api import Backends, EndpointKind, PublishedApi
-from trustcast.storage import audit, gateways, operations, truststores
+from trustcast.storage import arrivals, audit, gateways, operations, truststores
 from trustcast.storage.gateways import Enrolled, Phase, Report
-from trustcast.storage.operations import Operation, Verdict
+from trustcast.storage.operations import Operation
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT
+from trustcast.storage.validation import Verdict
 from trustcast_api import rotate, scopes
 from trustcast_api.accept_request import accept_request
 from trustcast_api.cancel_batch import cancel_batch
@@ -234,7 +235,7 @@ class Pipeline:
     def generations(self, operation: str) -> dict[str, int]:
         """In which generation of which environment the operation has arrived."""
         with self.database.reading() as transaction:
-            return operations.generations(transaction, operation)
+            return arrivals.generations(transaction, operation)
 
     def assert_sound(self) -> None:
         """Whatever happened: each environment holds what is routed there, and its generations are signed."""

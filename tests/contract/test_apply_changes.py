@@ -10,7 +10,7 @@ from sqlalchemy import event, func, select
 from tests.certificates import self_signed
 from tests.pipeline import Pipeline
 from trustcast.domain.operation import State
-from trustcast.storage import audit, certificates, operations, truststores
+from trustcast.storage import arrivals, audit, certificates, truststores, validation
 from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_event, certificate, head, truststore_change
 from trustcast_worker.apply_changes import blame
@@ -42,7 +42,7 @@ def test_next_requests_become_the_next_generation(database: Database) -> None:
     pipeline.run()
 
     with database.reading() as transaction:
-        assert operations.generations(transaction, second) == {"default": 2}
+        assert arrivals.generations(transaction, second) == {"default": 2}
         assert set(truststores.changes(transaction, "default", after=1).put) == {"b"}
 
 
@@ -165,7 +165,7 @@ def test_delete_does_not_overtake_the_add_it_is_for(database: Database) -> None:
     pipeline = Pipeline(database)
     add = pipeline.add("web")
     with database.writing() as transaction:
-        operations.claim(transaction, worker="slow", at=pipeline.at, lease=LEASE, attempts=ATTEMPTS, limit=1)
+        validation.claim(transaction, worker="slow", at=pipeline.at, lease=LEASE, attempts=ATTEMPTS, limit=1)
         transaction.commit()
     delete = pipeline.delete("web")
 

@@ -12,7 +12,7 @@ from tests.certificates import self_signed
 from tests.pipeline import ADMIN, Pipeline
 from trustcast.domain.errors import Conflict, NotFound, PreconditionFailed
 from trustcast.domain.operation import Kind, State
-from trustcast.storage import operations, uses
+from trustcast.storage import unended, uses
 from trustcast.storage.idempotency import KeyReusedError
 from trustcast.storage.operations import Operation
 from trustcast.storage.session import Database
@@ -496,7 +496,7 @@ def test_end_of_a_rotation_is_on_its_way_for_both_its_aliases(database: Database
 
     with database.reading() as transaction:
         found = [
-            [one.id for one in operations.pending(transaction, ADMIN.tenant_id, key, due=pipeline.at)]
+            [one.id for one in unended.pending(transaction, ADMIN.tenant_id, key, due=pipeline.at)]
             for key in ("web", "web.next")
         ]
     assert found == [[identity], [identity]]

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from tests.certificates import Made, authority, issued, self_signed
 from tests.pipeline import Pipeline
 from trustcast.domain.operation import Kind, State
-from trustcast.storage import chains, operations
+from trustcast.storage import chains, validation
 from trustcast.storage.session import Database
 from trustcast.storage.tables import certificate, certificate_blob, operation_chain
 from trustcast_api.request import Request
@@ -121,7 +121,7 @@ def test_failed_request_leaves_nothing_of_its_chain(pipeline: Pipeline) -> None:
     identity = add(pipeline, "web")
     for _ in range(ATTEMPTS):
         with pipeline.database.writing() as transaction:
-            operations.claim(transaction, worker="dead", at=pipeline.at, lease=LEASE, attempts=ATTEMPTS, limit=9)
+            validation.claim(transaction, worker="dead", at=pipeline.at, lease=LEASE, attempts=ATTEMPTS, limit=9)
             transaction.commit()
         pipeline.at += LEASE + timedelta(seconds=1)
     pipeline.sweep()

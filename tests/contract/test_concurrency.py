@@ -17,7 +17,7 @@ from tests.pipeline import Pipeline
 from trustcast.domain.errors import Conflict, NotFound
 from trustcast.domain.operation import State
 from trustcast.domain.truststore import Truststore
-from trustcast.storage import audit, gateways, operations, truststores
+from trustcast.storage import audit, gateways, truststores, validation
 from trustcast.storage.gateways import Phase, Report
 from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_event, certificate_blob, head, operation
@@ -152,7 +152,7 @@ def test_workers_that_saw_the_same_rows_lease_different_ones(postgres_url: str) 
 
 
 def lease(pipeline: Pipeline, transaction: Connection) -> list[str]:
-    claimed = operations.claim(
+    claimed = validation.claim(
         transaction, worker=pipeline.name, at=pipeline.at, lease=LEASE, attempts=ATTEMPTS, limit=10
     )
     return [one.id for one in claimed]

@@ -11,16 +11,17 @@ from tests.certificates import rsa_key, self_signed
 from tests.pipeline import Pipeline, Postbox
 from trustcast.domain.messages import OperationAccepted, OperationValidated
 from trustcast.domain.operation import State
-from trustcast.storage import audit, operations, outbox
-from trustcast.storage.operations import Operation, Verdict
+from trustcast.storage import audit, closing, outbox, validation
+from trustcast.storage.operations import Operation
 from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_event, certificate_blob
+from trustcast.storage.validation import Verdict
 from trustcast_worker.validate_uploads import ATTEMPTS, LEASE
 
 
 def claim(pipeline: Pipeline, *, worker: str = "", limit: int = 100) -> list[Operation]:
     with pipeline.database.writing() as transaction:
-        claimed = operations.claim(
+        claimed = validation.claim(
             transaction,
             worker=worker or pipeline.name,
             at=pipeline.at,
@@ -34,7 +35,7 @@ def claim(pipeline: Pipeline, *, worker: str = "", limit: int = 100) -> list[Ope
 
 def settle(pipeline: Pipeline, verdicts: list[Verdict], *, worker: str = "") -> list[Verdict]:
     with pipeline.database.writing() as transaction:
-        counted = operations.settle(transaction, verdicts, worker=worker or pipeline.name, at=pipeline.at)
+        counted = validation.settle(transaction, verdicts, worker=worker or pipeline.name, at=pipeline.at)
         transaction.commit()
     return counted
 
@@ -180,7 +181,7 @@ def test_request_that_ended_is_not_ended_again(database: Database) -> None:
     pipeline.run()
 
     with database.writing() as transaction:
-        operations.end(transaction, seen, State.FAILED, {"code": "x", "detail": "y"})
+        closing.end(transaction, seen, State.FAILED, {"code": "x", "detail": "y"})
         transaction.commit()
 
     assert pipeline.operation(operation).state is State.APPLIED

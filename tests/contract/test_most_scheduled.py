@@ -10,7 +10,7 @@ from tests.certificates import self_signed
 from tests.contract.test_batches import begun, line
 from tests.pipeline import ADMIN, Pipeline
 from trustcast.domain.operation import Kind
-from trustcast.storage import operations
+from trustcast.storage import unended
 from trustcast.storage.operations import Operation
 from trustcast.storage.session import Database
 from trustcast_api.accept_batch import accept_lines
@@ -106,4 +106,4 @@ def test_lines_of_a_batch_are_refused_one_by_one(pipeline: Pipeline) -> None:
         (4, "too_many_scheduled"),
     ]
     with pipeline.database.reading() as transaction:
-        assert operations.scheduled(transaction, ADMIN.tenant_id, at=pipeline.at) == 0
+        assert unended.scheduled(transaction, ADMIN.tenant_id, at=pipeline.at) == 0

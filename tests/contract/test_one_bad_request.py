@@ -18,7 +18,7 @@ from tests.redis_server import RedisServer
 from trustcast import broker
 from trustcast.domain.head import HeadSigner
 from trustcast.domain.operation import State
-from trustcast.storage import operations
+from trustcast.storage import validation
 from trustcast.storage.session import Database
 from trustcast.storage.tables import certificate_blob, operation
 from trustcast_worker import tasks
@@ -30,7 +30,7 @@ from trustcast_worker.validate_uploads import ATTEMPTS, LEASE
 def died_while_validating(pipeline: Pipeline) -> int:
     """A worker claims what it can and ends there; return how many it had."""
     with pipeline.database.writing() as transaction:
-        claimed = operations.claim(
+        claimed = validation.claim(
             transaction, worker="dead", at=pipeline.at, lease=LEASE, attempts=ATTEMPTS, limit=200
         )
         transaction.commit()

@@ -11,7 +11,7 @@ from tests.certificates import Made, authority, issued, self_signed
 from tests.contract.test_apply_changes import count, fates
 from tests.pipeline import Pipeline
 from trustcast.domain.operation import State
-from trustcast.storage import certificates, operations, truststores
+from trustcast.storage import certificates, truststores, validation
 from trustcast.storage.session import Database
 from trustcast.storage.tables import audit_event, certificate, certificate_name, head, truststore_change
 from trustcast_worker.validate_uploads import ATTEMPTS, LEASE
@@ -274,5 +274,5 @@ def names(pipeline: Pipeline) -> set[tuple[str, str]]:
 def hold_back(pipeline: Pipeline) -> None:
     """Let another worker take what waits for validation, and be slow."""
     with pipeline.database.writing() as transaction:
-        operations.claim(transaction, worker="slow", at=pipeline.at, lease=LEASE, attempts=ATTEMPTS, limit=1)
+        validation.claim(transaction, worker="slow", at=pipeline.at, lease=LEASE, attempts=ATTEMPTS, limit=1)
         transaction.commit()

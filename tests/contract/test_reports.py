@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from tests.pipeline import Pipeline
 from tests.served_api import add_environment
 from trustcast.domain.errors import Rejected
-from trustcast.storage import gateways, operations, truststores
+from trustcast.storage import arrivals, gateways, truststores
 from trustcast.storage.gateways import Enrolled, Phase, Report
 from trustcast.storage.session import Database
 from trustcast.storage.tables import gateway_report
@@ -173,7 +173,7 @@ def test_gateways_of_another_environment_hold_nothing_back(database: Database) -
     pipeline.run()
 
     with database.reading() as transaction:
-        assert operations.generations(transaction, operation) == {"default": 2, "other": 1}
+        assert arrivals.generations(transaction, operation) == {"default": 2, "other": 1}
         signed = truststores.digest_of(transaction, "other", 1)
     report = Report(generation=1, entries_sha256=signed, phase=Phase.INSTALLED)
     record_report(database, report, gateway="elsewhere", environment="other", at=pipeline.at)

@@ -19,7 +19,7 @@ from trustcast.domain import messages
 from trustcast.domain.head import HeadSigner
 from trustcast.domain.messages import CertificateExpiring, Message, OperationAccepted, OperationValidated
 from trustcast.domain.operation import Kind, State
-from trustcast.storage import operations
+from trustcast.storage import unended
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT, tenant
 from trustcast_api.request import Request
@@ -109,7 +109,7 @@ def test_blame_falls_on_what_waits_for_a_truststore_and_on_nothing_else(database
     before = {one: pipeline.operation(one).attempts for one in (applied, waiting, received)}
 
     with database.writing() as transaction:
-        operations.blame(transaction, [applied, waiting, received])
+        unended.blame(transaction, [applied, waiting, received])
         transaction.commit()
 
     after = {one: pipeline.operation(one).attempts - before[one] for one in before}

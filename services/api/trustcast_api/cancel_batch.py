@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from trustcast.storage import audit, batches, operations, truststores
+from trustcast.storage import audit, batches, closing, operations, truststores, unended
 from trustcast_api.accept_batch import CALLED_OFF
 from trustcast_api.accept_request import Asked
 from trustcast_api.cancel_operation import CANCELLED
@@ -45,15 +45,15 @@ def cancel_batch(
     def work(transaction: Connection) -> Answer:
         truststores.hold_all(transaction)  # or something may be applied at the same time
         batch = _closed(transaction, who.tenant_id, id)
-        called_off = operations.unended(transaction, batches.operations_of(id))
+        called_off = unended.of(transaction, batches.operations_of(id))
         _check_allowed(called_off, who)
         # One that was validated meanwhile is called off all the same; one that was refused has its reason.
-        ended = operations.call_off(transaction, batches.operations_of(id), operations.problem(CANCELLED))
+        ended = closing.call_off(transaction, batches.operations_of(id), operations.problem(CANCELLED))
         gone = [one for one in called_off if one.id in ended]
         if gone:
             events = [audit.AuditEvent("operation.cancelled", who.actor, one.named() | {"batch": id}) for one in gone]
             audit.append(transaction, events, at=at)
-            operations.forget_bytes(transaction, gone)
+            closing.forget_bytes(transaction, gone)
         counts = batches.counts(transaction, id)
         wrong, total = batches.problems(transaction, id, limit=_TOLD, offset=0)
         body = BatchBody.told(batch, counts, wrong, total, limit=_TOLD, offset=0)

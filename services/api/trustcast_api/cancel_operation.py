@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trustcast.domain.errors import Conflict
 from trustcast.domain.operation import ENDED, Kind, State
-from trustcast.storage import audit, operations, truststores
+from trustcast.storage import audit, closing, operations, truststores
 from trustcast_api import scopes
 from trustcast_api.accept_request import Asked
 from trustcast_api.once import Answer, once, use_of
@@ -45,12 +45,12 @@ def cancel_operation(
         one = operations.get(transaction, who.tenant_id, id)
         _check_scheduled(one, at)
         _check_allowed(one, who)
-        while not operations.end(transaction, one, State.REJECTED, operations.problem(CANCELLED)):
+        while not closing.end(transaction, one, State.REJECTED, operations.problem(CANCELLED)):
             # It was validated between the two looks, or refused.
             one = operations.get(transaction, who.tenant_id, id)
             _check_scheduled(one, at)
         audit.append(transaction, [audit.AuditEvent("operation.cancelled", who.actor, one.named())], at=at)
-        operations.forget_bytes(transaction, [one])
+        closing.forget_bytes(transaction, [one])
         ended = operations.get(transaction, who.tenant_id, id)
         return Answer(200, OperationBody.of(ended, {}, []).model_dump(mode="json"))
 

@@ -19,7 +19,7 @@ from trustcast.domain.certificate import Certificate
 from trustcast.domain.errors import Conflict, NotFound, Rejected
 from trustcast.domain.operation import Kind
 from trustcast.domain.published_api import SUPPORTED_TYPES
-from trustcast.storage import apis, certificates, chains, operations, presence, uses
+from trustcast.storage import apis, certificates, chains, operations, presence, unended, uses
 from trustcast.storage.apis import Caller
 from trustcast_api.problems import HinderedError
 from trustcast_api.settings import Unregistered
@@ -106,7 +106,7 @@ class _Known:
     def __init__(self, door: _Door, alias_key: str) -> None:
         self._transaction, self._of = door.transaction, (door.tenant_id, alias_key)
         # Looked at before what is trusted: what is applied between the two looks is seen as trusted, and not missed.
-        self.pending = operations.pending(self._transaction, *self._of, due=door.due)
+        self.pending = unended.pending(self._transaction, *self._of, due=door.due)
         self.coming = [one for one in self.pending if one.kind in _BRINGING and one.alias_key == alias_key]
 
     def trusted(self) -> TrustedCertificate:
@@ -157,7 +157,7 @@ def _check_delete(door: _Door, request: Request) -> None:
 
 def _check_not_needed(door: _Door, request: Request) -> None:
     # What is on its way may cover the uses that would end.
-    if request.force or operations.any_pending(door.transaction, door.tenant_id, kinds=_BRINGING, due=door.due):
+    if request.force or unended.any_pending(door.transaction, door.tenant_id, kinds=_BRINGING, due=door.due):
         return
     successor = Certificate.parse(request.certificate) if request.certificate is not None else None
     ending = uses.uncovered(door.transaction, door.tenant_id, request.alias.lower(), successor=successor)

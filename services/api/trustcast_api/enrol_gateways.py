@@ -9,7 +9,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trustcast.settings import SettingsError, secret
-from trustcast.storage import audit, gateways, operations, truststores
+from trustcast.storage import arrivals, audit, gateways, truststores
 from trustcast.storage.audit import Actor, AuditEvent
 from trustcast.storage.gateways import Enrolled
 
@@ -91,5 +91,5 @@ def _stamp_what_arrived(transaction: Connection, environments: Sequence[str]) ->
     for environment in environments:
         floor = gateways.floor(transaction, environment)
         upto = truststores.status(transaction, environment).generation if floor is None else floor
-        arrived = operations.reached(environment, above=0, upto=upto)
-        operations.converge(transaction, arrived, at=datetime.now(UTC))
+        arrived = arrivals.reached(environment, above=0, upto=upto)
+        arrivals.converge(transaction, arrived, at=datetime.now(UTC))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trustcast.storage import batches, operations
+from trustcast.storage import arrivals, batches, operations
 from trustcast.storage.tables import operation
 
 if TYPE_CHECKING:
@@ -47,4 +47,4 @@ def list_operations(database: Database, tenant_id: int, filters: Filters, *, lim
         conditions.append(of.id.in_(batches.operations_of(filters.batch)))
     with database.reading() as transaction:
         found, total = operations.page(transaction, conditions, limit=limit, offset=offset)
-        return Found(found, total, operations.generations_of(transaction, [one.id for one in found]))
+        return Found(found, total, arrivals.generations_of(transaction, [one.id for one in found]))

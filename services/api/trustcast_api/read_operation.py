@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from trustcast.storage import gateways, operations
+from trustcast.storage import arrivals, gateways, operations
 from trustcast_api import scopes
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def read_operation(database: Database, who: Principal, id: str) -> Story:  # noq
     with database.reading() as transaction:
         operation = operations.get(transaction, who.tenant_id, id)
         told = [*gateways.arrivals(transaction, id), *gateways.kept_back(transaction, id)]
-        generations = operations.generations(transaction, id)
+        generations = arrivals.generations(transaction, id)
     if not who.holds(scopes.ADMINISTER):
         told = [replace(one, detail=None) for one in told]
     return Story(operation, generations, told)

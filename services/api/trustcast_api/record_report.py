@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trustcast.domain.errors import Rejected
-from trustcast.storage import gateways, idempotency, operations, truststores
+from trustcast.storage import arrivals, gateways, idempotency, truststores
 from trustcast.storage.gateways import Phase, Report
 
 if TYPE_CHECKING:
@@ -50,6 +50,6 @@ def record_report(
         before = gateways.floor(transaction, environment) or 0
         raised = gateways.record(transaction, gateway, report, at=at)
         if raised and (after := gateways.floor(transaction, environment) or 0) > before:
-            reached = operations.reached(environment, above=before, upto=after)
-            operations.converge(transaction, reached, at=at)
+            reached = arrivals.reached(environment, above=before, upto=after)
+            arrivals.converge(transaction, reached, at=at)
         transaction.commit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trustcast.storage import operations
+from trustcast.storage import unended
 from trustcast_api.problems import TooManyError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Scheduled:
         if request.activate_at is None or request.activate_at <= self._at:
             return
         if tenant_id not in self._counts:
-            self._counts[tenant_id] = operations.scheduled(self._transaction, tenant_id, at=self._at)
+            self._counts[tenant_id] = unended.scheduled(self._transaction, tenant_id, at=self._at)
         if self._counts[tenant_id] >= self._most:
             raise TooManyError(
                 "too_many_scheduled",

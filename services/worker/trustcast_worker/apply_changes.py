@@ -12,7 +12,7 @@ from trustcast.domain.messages import TruststoreChanged
 from trustcast.domain.operation import Kind, State
 from trustcast.domain.policy import KEY_REUSED
 from trustcast.domain.truststore import ChangeSet
-from trustcast.storage import audit, gateways, in_turn, operations, outbox, routing, truststores
+from trustcast.storage import arrivals, audit, closing, gateways, in_turn, outbox, routing, truststores, unended
 from trustcast.storage.operations import Operation
 from trustcast_worker.decide import Outcome, decide
 from trustcast_worker.sign_heads import sign
@@ -93,14 +93,14 @@ def apply_changes(
 def blame(database: Database, *, at: datetime) -> None:
     """Count a failed attempt against what would be applied next, so that no request can stop the others for ever."""
     with database.writing() as transaction:
-        operations.blame(transaction, [one.id for one in in_turn.validated(transaction, limit=BATCH, at=at)])
+        unended.blame(transaction, [one.id for one in in_turn.validated(transaction, limit=BATCH, at=at)])
         transaction.commit()
 
 
 def _more_are_coming(transaction: Connection, oldest: Operation, at: datetime) -> bool:
     """Tell whether to wait for what is being validated. Its verdict wakes us again; the sweep, should that get lost."""
     ready_since = oldest.validated_at or oldest.accepted_at
-    return at - ready_since < PATIENCE and operations.any_due(transaction, State.RECEIVED, at=at)
+    return at - ready_since < PATIENCE and unended.any_due(transaction, State.RECEIVED, at=at)
 
 
 def _advance(
@@ -197,13 +197,13 @@ def _arrive(transaction: Connection, outcome: Outcome, steps: Sequence[_Step], r
         new += [_KEY_REUSED] if one.id in outcome.key_reused else []
         if new:
             warnings[one.id] = [*one.warnings, *new]
-    operations.applied(transaction, done, warnings=warnings, at=at)
+    arrivals.applied(transaction, done, warnings=warnings, at=at)
     # What did not move may be reported just now, and the last gateway of what did may retire: either has to see these
     # operations, or we it.
     gateways.take_turns(transaction)
     # Where an environment has no gateways, or they have the generation already, nobody will ever report.
     if everywhere := _everywhere(transaction, done):
-        operations.converge(transaction, everywhere, at=at)
+        arrivals.converge(transaction, everywhere, at=at)
 
 
 def _everywhere(transaction: Connection, done: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -218,8 +218,8 @@ def _everywhere(transaction: Connection, done: Mapping[str, Mapping[str, int]]) 
 
 
 def _refuse(transaction: Connection, outcome: Outcome) -> None:
-    operations.reject(transaction, outcome.refused)
-    operations.forget_bytes(transaction, [one for one, _ in outcome.refused])
+    closing.reject(transaction, outcome.refused)
+    closing.forget_bytes(transaction, [one for one, _ in outcome.refused])
 
 
 def _audited(outcome: Outcome, steps: Sequence[_Step]) -> list[audit.AuditEvent]:

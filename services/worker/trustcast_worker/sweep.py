@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from trustcast.domain.messages import OperationAccepted, OperationValidated
 from trustcast.domain.operation import State
-from trustcast.storage import audit, idempotency, operations, outbox, routing, truststores
+from trustcast.storage import audit, closing, idempotency, outbox, routing, truststores, unended
 from trustcast_worker.validate_uploads import ATTEMPTS
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _forget_keys(database: Database, at: datetime) -> None:
 
 
 def _overdue(transaction: Connection, state: State, at: datetime) -> bool:
-    if operations.any_overdue(transaction, state, at=at, grace=OVERDUE_AFTER):
+    if unended.any_overdue(transaction, state, at=at, grace=OVERDUE_AFTER):
         return True
     since = routing.due_since(transaction) if state is State.VALIDATED else None  # the same wake-up serves both
     return since is not None and since + OVERDUE_AFTER <= at
@@ -64,8 +64,8 @@ def _give_up(transaction: Connection, state: State, at: datetime) -> None:
         "code": "attempts_exhausted",
         "detail": f"Processing this request failed {ATTEMPTS} times; nothing was changed. Tell the operator.",
     }
-    tired = operations.exhausted(transaction, state=state, attempts=ATTEMPTS, at=at)
-    ended = [one for one in tired if operations.end(transaction, one, State.FAILED, problem)]
+    tired = unended.exhausted(transaction, state=state, attempts=ATTEMPTS, at=at)
+    ended = [one for one in tired if closing.end(transaction, one, State.FAILED, problem)]
     events = [audit.AuditEvent("operation.failed", audit.Actor("worker", one.tenant_id), one.named()) for one in ended]
     audit.append(transaction, events, at=at)
-    operations.forget_bytes(transaction, ended)
+    closing.forget_bytes(transaction, ended)

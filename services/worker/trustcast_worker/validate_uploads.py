@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from trustcast.domain.errors import Rejected
 from trustcast.domain.messages import OperationValidated
 from trustcast.domain.operation import Kind, State
-from trustcast.storage import audit, blobs, operations, outbox, tenants
+from trustcast.storage import audit, blobs, closing, operations, outbox, tenants, unended, validation
 from trustcast.storage.judge import judge
-from trustcast.storage.operations import Operation, Verdict
+from trustcast.storage.operations import Operation
+from trustcast.storage.validation import Verdict
 from trustcast_worker.parsed import parsed
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def validate_uploads(database: Database, *, policy: Policy, worker: str, now: Ca
     and ends as `failed` after `ATTEMPTS`. Raises `Unavailable`.
     """
     with database.writing() as transaction:
-        claimed = operations.claim(transaction, worker=worker, at=now(), lease=LEASE, attempts=ATTEMPTS, limit=BATCH)
+        claimed = validation.claim(transaction, worker=worker, at=now(), lease=LEASE, attempts=ATTEMPTS, limit=BATCH)
         certificates = blobs.read(transaction, [one.certificate for one in claimed if one.certificate])
         policies = tenants.policies(transaction, {one.tenant_id for one in claimed}, policy)
         transaction.commit()
@@ -43,7 +44,7 @@ def validate_uploads(database: Database, *, policy: Policy, worker: str, now: Ca
         return []
     verdicts = [_verdict(one, certificates, policies[one.tenant_id], at=now()) for one in claimed]
     with database.writing() as transaction:
-        counted = operations.settle(transaction, verdicts, worker=worker, at=now())
+        counted = validation.settle(transaction, verdicts, worker=worker, at=now())
         _record(transaction, counted, at=now())
         transaction.commit()
     return counted
@@ -79,7 +80,7 @@ def _record(transaction: Connection, verdicts: list[Verdict], *, at: datetime) -
         ],
         at=at,
     )
-    operations.forget_bytes(transaction, [one.operation for one in refused])
+    closing.forget_bytes(transaction, [one.operation for one in refused])
     # Refusals wake too: what was validated before may have been held back for them.
-    if verdicts and operations.any_due(transaction, State.VALIDATED, at=at):
+    if verdicts and unended.any_due(transaction, State.VALIDATED, at=at):
         outbox.add(transaction, OperationValidated(verdicts[-1].operation.id), source="worker", at=at)

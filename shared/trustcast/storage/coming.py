@@ -10,10 +10,10 @@ from sqlalchemy import select
 
 from trustcast.domain.operation import Kind
 from trustcast.storage import certificates as trusted
-from trustcast.storage import operations
+from trustcast.storage import operations, unended
 from trustcast.storage.certificates import TrustedCertificate
-from trustcast.storage.operations import on_its_way
 from trustcast.storage.tables import certificate_blob, operation
+from trustcast.storage.unended import on_its_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -49,7 +49,7 @@ def colliding(transaction: Connection, tenant_id: int, asked: Iterable[Operation
     """
     of = operation.c
     needed = of.sequence, of.alias_key, of.rotation, of.endpoint, of.fingerprint_sha256
-    ripe = on_its_way(tenant_id), operations.is_due(due)
+    ripe = on_its_way(tenant_id), unended.is_due(due)
     rest = transaction.execute(select(*needed).where(*ripe)).all()
     touched, found = set[_Touched](), list[int]()
     more = {each for one in asked for each in _touched(one)}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, union_all
 
 from trustcast.domain.operation import PENDING, Kind, State
-from trustcast.storage import operations
+from trustcast.storage import unended
 from trustcast.storage.tables import certificate_blob, operation
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def validated(transaction: Connection, *, limit: int, at: datetime) -> list[Oper
         return []
     with transaction.execute(_waiting(newest, at), execution_options={"yield_per": _AT_ONCE}) as rows:
         free = list(itertools.islice(_in_turn(rows), limit))
-    found = operations.still_validated(transaction, free)
+    found = unended.still_validated(transaction, free)
     suspects = [one for one in found if one.attempts]
     return suspects[:1] if suspects else found
 
@@ -53,7 +53,7 @@ def coming(transaction: Connection, *, limit: int, at: datetime) -> list[bytes]:
     rows = transaction.execute(
         select(certificate_blob.c.der)
         .join_from(operation, certificate_blob)
-        .where(of.state == State.VALIDATED, operations.is_due(at))
+        .where(of.state == State.VALIDATED, unended.is_due(at))
         .order_by(of.sequence)
         .limit(limit)
     )
@@ -64,7 +64,7 @@ def _newest_by_tenant(transaction: Connection, at: datetime) -> dict[int, int]:
     of = operation.c
     rows = transaction.execute(
         select(of.tenant_id, func.max(of.sequence))
-        .where(of.state == State.VALIDATED, operations.is_due(at))
+        .where(of.state == State.VALIDATED, unended.is_due(at))
         .group_by(of.tenant_id)
     )
     return {tenant_id: sequence for tenant_id, sequence in rows}  # noqa: C416 - rows are no pairs to mypy
@@ -78,7 +78,7 @@ def _waiting(newest: Mapping[int, int], at: datetime) -> CompoundSelect[Any]:
     """
     of = operation.c
     needed = of.sequence, of.state, of.tenant_id, of.kind, of.alias_key, of.rotation, of.endpoint, of.fingerprint_sha256
-    concerned = of.sequence <= max(newest.values()), (of.tenant_id + 0).in_(list(newest)), operations.is_due(at)
+    concerned = of.sequence <= max(newest.values()), (of.tenant_id + 0).in_(list(newest)), unended.is_due(at)
     return union_all(*(select(*needed).where(of.state == state, *concerned) for state in PENDING)).order_by("sequence")
 
 
