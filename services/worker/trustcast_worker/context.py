@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from trustcast import broker
 from trustcast.domain.policy import Policy
 from trustcast.storage.session import Database
+from trustcast_worker.one_at_a_time import OneAtATime
 from trustcast_worker.truststore_cache import TruststoreCache
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Context:
 
     settings: Settings
     signer: HeadSigner
+    applying: OneAtATime = field(default_factory=OneAtATime)
 
     @cached_property
     def database(self) -> Database:

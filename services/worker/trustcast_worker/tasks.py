@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -87,6 +88,10 @@ def _leave_the_rest(context: Context) -> None:
 
 def _apply(context: Context, event: str) -> None:
     _heard(event)
+    context.applying.do(partial(_apply_what_waits, context))
+
+
+def _apply_what_waits(context: Context) -> None:
     again = True
     while again:
         outcome = _applied(context)
