@@ -13,7 +13,7 @@ from trustcast.domain.published_api import SUPPORTED_TYPES
 from trustcast.storage.tables import api, api_endpoint, certificate, certificate_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import CompoundSelect, Connection
 
@@ -61,13 +61,16 @@ def uncovered(
     alias_key: str,
     *,
     successor: Certificate | None = None,
+    found: Sequence[Use] | None = None,
 ) -> list[Use]:
     """Return the uses that end when this certificate goes, or when `successor` takes its place.
+
+    `found` is what `users` returns for it, for whoever has it already.
 
     Those are the uses that neither the successor nor another certificate of the tenant serves: what serves an endpoint
     goes wherever its role needs it (see `routing`). The next one of a rotation, which may be called off, is no other.
     """
-    found = users(transaction, tenant_id, alias_key)
+    found = users(transaction, tenant_id, alias_key) if found is None else found
     if not found:
         return []
     own = _endpoint(transaction, tenant_id, alias_key)
