@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from benchmarks.databases import KINDS
 from benchmarks.gateway_files import GatewayFiles
 from benchmarks.many_certificates import certificates, endpoint
 from benchmarks.rows import Row
@@ -31,10 +32,16 @@ _LONGEST = 120
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
-    """Yield two rows."""
+    """Yield two rows for SQLite, and two for PostgreSQL."""
     lines = 1000 if quick else LINES
     body = b"".join(_line(alias, der) for alias, der in certificates("bulk", lines))
-    with tempfile.TemporaryDirectory() as folder, running_dev(Path(folder)) as dev:
+    for name, database_url in KINDS.items():
+        with tempfile.TemporaryDirectory() as folder, database_url(Path(folder)) as url:
+            yield from _measured(name, Path(folder) / "dev", url, body, lines)
+
+
+def _measured(name: str, folder: Path, url: str, body: bytes, lines: int) -> Iterator[Row]:
+    with running_dev(folder, env={"TRUSTCAST_DATABASE_URL": url}) as dev:
         files = GatewayFiles(dev.folder, dev.gateways)
         wanted = [before + lines for before in files.entries()]
         with closing(Client(dev.port, dev.admin_token)) as client:
@@ -46,12 +53,12 @@ def measure(*, quick: bool) -> Iterator[Row]:
             wait_until(lambda: _looked(client, batch)["converged"] == lines, _LONGEST, every=0.05)
             converged = time.perf_counter() - started
             memory = _megabytes(dev, "VmHWM")
-            ended = _ended(dev)
+            ended = _ended(url)
             generations = client.get("/v1/environments/default/truststore")["generation"]
             spent = {name: round(after - used[name], 1) for name, after in _cpu_seconds(dev).items()}
         assert all(len(ours) == lines for ours in files.ours())
     yield Row(
-        f"a bulk of {lines:,} certificates -> accepted, validated, applied and installed on three gateways",
+        f"{name}: a bulk of {lines:,} certificates -> accepted, validated, applied and installed on three gateways",
         f"<= {LIMIT_SECONDS:g} s",
         f"{installed:.2f} s",
         installed <= LIMIT_SECONDS,
@@ -65,7 +72,7 @@ def measure(*, quick: bool) -> Iterator[Row]:
         },
     )
     yield Row(
-        f"most memory of the api while {lines:,} certificates came in and went out",
+        f"{name}: most memory of the api while {lines:,} certificates came in and went out",
         f"<= {LIMIT_MB} MB",
         f"{memory:.0f} MB",
         memory <= LIMIT_MB,
@@ -94,11 +101,11 @@ def _looked(client: Client, batch: str) -> dict[str, Any]:
     return client.get(f"/v1/batches/{batch}")
 
 
-def _ended(dev: Dev) -> dict[str, float]:
+def _ended(url: str) -> dict[str, float]:
     """Return how many seconds after the batch had begun the last line was accepted, validated and applied."""
     of = operation.c
     moments = ("accepted_at", "validated_at", "applied_at")
-    with closing(Database(dev.folder.database_url)) as database, database.reading() as transaction:
+    with closing(Database(url)) as database, database.reading() as transaction:
         begun, *last = transaction.execute(
             select(func.min(of.accepted_at), *(func.max(of[name]) for name in moments))
         ).one()
