@@ -2,7 +2,7 @@
 
 `python -m tests.fuzz.readers.explore TARGET FOLDER NUMBER SECONDS EXECUTIONS`; started by `schedule`. In the folder are
 `corpus/TARGET`, which grows, `failures`, where files that failed are kept, and `reports/NUMBER.json`, written now and
-then, so that most of it is known even of a process that was killed.
+then, so that most of it is known even of a process that was killed; `NUMBER.slowest` is what took longest.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Run:
         self._begun = self._written = time.monotonic()
         self._end, self._most = self._begun + seconds, executions
         self._seen: set[tuple[str, str]] = set()
-        self.report = Report(target)
+        self.report, self._slowest = Report(target), b""
 
     @property
     def target(self) -> Target:
@@ -77,7 +77,7 @@ class Run:
         judged, report = self._judge(self._target.run, data), self.report
         report.executions += 1
         if judged.seconds > report.slowest:
-            report.slowest, report.slowest_bytes = judged.seconds, len(data)
+            report.slowest, report.slowest_bytes, self._slowest = judged.seconds, len(data), data
         if judged.failure:
             self._keep(data, judged.failure)
         if time.monotonic() - self._written > _REPORT_SECONDS:
@@ -95,6 +95,7 @@ class Run:
         beside = self._file.with_suffix(".new")
         beside.write_text(json.dumps(asdict(self.report)))
         beside.replace(self._file)
+        self._file.with_suffix(".slowest").write_bytes(self._slowest)
 
     def _keep(self, data: bytes, failure: Failure) -> None:
         if (failure.kind, failure.where) in self._seen:
