@@ -43,10 +43,11 @@ class RejectedMany(Rejected):
     """Several fields are at fault: `errors` holds at least one `Rejected` each."""
 
     def __init__(self, errors: tuple[Rejected, ...]) -> None:
-        if len(errors) == 1:
-            super().__init__(errors[0].code, errors[0].detail, field=errors[0].field)
-        else:
-            super().__init__("invalid_request", "Several fields are wrong; each is named under errors.")
+        match errors:
+            case (only,):
+                super().__init__(only.code, only.detail, field=only.field)
+            case _:
+                super().__init__("invalid_request", "Several fields are wrong; each is named under errors.")
         self.errors = errors
 
 
