@@ -276,6 +276,8 @@ def test_what_openssl_makes_by_default_is_a_self_signed_ca(tmp_path: Path) -> No
         (["10.0.0.1"], "10.0.0.1", True),
         (["10.0.0.1"], "10.0.0.2", False),
         (["2001:db8::1"], "2001:db8::1", True),
+        (["2001:db8::a"], "2001:db8::a", True),
+        (["2001:db8::a"], "2001:db8::b", False),
         (["other.example"], "backend.example", False),
         ([], "backend.example", True),
     ],
