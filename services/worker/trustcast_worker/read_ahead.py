@@ -1,4 +1,4 @@
-"""Read certificates that are soon to be applied, while another process applies those before them."""
+"""Read certificates that are soon to be applied, before all others are kept from writing for it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def read_ahead(database: Database, *, at: datetime) -> None:
-    """Remember what the next two batches bring, one for each of two processes. Raises `Unavailable`.
+    """Remember what the next batch brings. Raises `Unavailable`.
 
-    Reading takes as long as all the rest of applying, and whoever applies keeps all others from writing.
+    Reading a certificate that another process has validated takes a third of the time in which it is applied.
     """
     with database.reading() as transaction:
-        ders = in_turn.coming(transaction, limit=2 * BATCH, at=at)
+        ders = in_turn.coming(transaction, limit=BATCH, at=at)
     for der in ders:
         with contextlib.suppress(Rejected):
             parsed(der)

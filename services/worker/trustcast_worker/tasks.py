@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
+    from trustcast.storage.validation import Verdict
     from trustcast_worker.context import Context
 
 log = structlog.get_logger("trustcast.worker")
@@ -67,15 +68,21 @@ def _validate(context: Context, event: str) -> None:
     # What comes in meanwhile has a wake-up of its own: looking again at once would make many small batches of a burst.
     for _ in range(_ROUNDS):
         verdicts = validate_uploads(context.database, policy=context.policy, worker=context.name, now=context.now)
-        by_problem = defaultdict[str | None, list[str]](list)
-        for one in verdicts:
-            by_problem[(one.problem or {}).get("code")].append(one.operation.id)
-        for problem, ids in by_problem.items():
-            _say("validated", ids, problem=problem)
-        if not left_some(verdicts):
+        again = left_some(verdicts)
+        if not again:
             outbox.drain(context.database, context.broker, only=[OperationValidated])
+        _say_verdicts(verdicts)
+        if not again:
             return
     _leave_the_rest(context)
+
+
+def _say_verdicts(verdicts: Sequence[Verdict]) -> None:
+    by_problem = defaultdict[str | None, list[str]](list)
+    for one in verdicts:
+        by_problem[(one.problem or {}).get("code")].append(one.operation.id)
+    for problem, ids in by_problem.items():
+        _say("validated", ids, problem=problem)
 
 
 def _leave_the_rest(context: Context) -> None:
