@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from trustcast_worker.decide import Effect, Key
     from trustcast_worker.truststore_cache import TruststoreCache
 
-BATCH = 500
+BATCH = 1000  # what the gateways fetch and install at once; all others wait for a tenth of a second to write
 # While more uploads are being validated, what is ready waits for them this long: a burst becomes few generations.
 PATIENCE = timedelta(milliseconds=100)
 _NO_ENVIRONMENT, _KEY_REUSED = asdict(routing.NO_ENVIRONMENT), asdict(KEY_REUSED)
