@@ -19,13 +19,14 @@ from trustcast.domain import messages
 from trustcast.domain.head import HeadSigner
 from trustcast.domain.messages import CertificateExpiring, Message, OperationAccepted, OperationValidated
 from trustcast.domain.operation import Kind, State
-from trustcast.storage import unended
+from trustcast.storage import unended, validation
 from trustcast.storage.session import Database
 from trustcast.storage.tables import SUPER_TENANT, tenant
 from trustcast_api.request import Request
 from trustcast_worker import tasks
 from trustcast_worker.context import Context
 from trustcast_worker.settings import Settings
+from trustcast_worker.validate_uploads import ATTEMPTS, BATCH, LEASE
 
 WAKE_UP: dict[str, Message] = {
     broker.VALIDATE_UPLOADS: OperationAccepted("any"),
@@ -97,6 +98,25 @@ def test_request_that_breaks_the_apply_task_ends_failed_and_the_others_are_appli
     assert [worker.fate(one) for one in good] == ["applied", "applied"]
     assert worker.fate(bad) == "attempts_exhausted"
     assert worker.pipeline.operation(bad).state is State.FAILED
+
+
+def test_task_that_validates_ends_now_and_then_and_owes_the_rest_a_wake_up(worker: Worker) -> None:
+    """Or nothing would be applied before the last line of a bulk is validated, and no other tenant's upload either."""
+    pipeline = worker.pipeline
+    pipeline.later(seconds=-60)
+    ids = [pipeline.add(f"web{number}") for number in range(6)]
+    with pipeline.database.writing() as transaction:  # from now on each comes alone
+        validation.claim(transaction, worker="dead", at=pipeline.at, lease=LEASE, attempts=ATTEMPTS, limit=BATCH)
+        transaction.commit()
+
+    worker.run(broker.VALIDATE_UPLOADS)
+    first = [worker.fate(one) for one in ids]
+    owed = [one for one in worker.box.taken if isinstance(one, OperationAccepted)]
+    worker.run(broker.VALIDATE_UPLOADS)
+
+    assert first == ["validated"] * 5 + ["received"]
+    assert owed == [OperationAccepted("any")]
+    assert {worker.fate(one) for one in ids} == {"validated"}
 
 
 def test_blame_falls_on_what_waits_for_a_truststore_and_on_nothing_else(database: Database) -> None:
