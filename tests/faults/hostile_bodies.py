@@ -103,6 +103,10 @@ def extension(number: str, content: bytes) -> bytes:
     return ks.seq(ks.oid(number), ks.octets(content))
 
 
+def _aligned(data: bytes) -> bytes:
+    return b"|".join(b"A" * shift + base64.b64encode(data).rstrip(b"=") for shift in range(4))
+
+
 def _nested(tag: int, times: int, inside: bytes = b"") -> bytes:
     return reduce(lambda content, _: ks.tlv(tag, content), range(times), inside)
 
@@ -197,6 +201,9 @@ FILES: dict[str, Callable[[], bytes]] = {
     "thousands of extensions": lambda: _many_extensions(4000),
     "name of 60 KB": lambda: certificate(
         name=ks.seq(*(ks.tlv(0x31, ks.seq(ks.oid("550403"), ks.tlv(0x0C, b"x" * 20))) for _ in range(1700)))
+    ),
+    "what keys begin with, at every alignment of base64 in base64": lambda: _aligned(
+        _aligned(_aligned(bytes.fromhex("3007 020100 3080 0500") * 99 + b"\x05\x00" * 1000))[:45_000]
     ),
     "zeroes": lambda: bytes(_MOST),
 }

@@ -282,6 +282,20 @@ def test_searching_takes_time_in_proportion_to_the_size(name: str) -> None:
     assert time.process_time() - begun < 0.5  # 0.04 where nothing disturbs
 
 
+def test_what_begins_like_keys_at_every_alignment_takes_no_time() -> None:
+    """Found by fuzzing: behind each beginning stood as many elements as were looked at, and that in each decoding."""
+
+    def at_every_alignment(data: bytes) -> bytes:
+        return b"|".join(b"A" * shift + base64.b64encode(data).rstrip(b"=") for shift in range(4))
+
+    beginnings = bytes.fromhex("3007 020100 3080 0500") * 99 + b"\x05\x00" * 1000
+    data = at_every_alignment(at_every_alignment(beginnings))
+    begun = time.process_time()
+
+    assert not _found(data)
+    assert time.process_time() - begun < 0.5  # 0.1 where nothing disturbs
+
+
 @pytest.mark.parametrize("folder", ["PKCS8", "DER_Serialization", "Traditional_OpenSSL_Serialization", "OpenSSH"])
 def test_every_private_key_of_the_vectors_is_found(folder: str) -> None:
     files = [file for file in (VECTORS / "asymmetric" / folder).rglob("*") if file.is_file()]

@@ -25,6 +25,10 @@ def _octets(tag: int, size: int) -> str:
     return (bytes([tag, size]) + b"\x55" * size).hex()
 
 
+def _of_parts(number: int) -> str:
+    return "30800601ff" + "0500" * (number - 1) + "0000"
+
+
 VERSION_0, VERSION_1 = "020100", "020101"
 ALGORITHM, NULL, NUMBER = "30030601ff", "0500", "020105"
 
@@ -54,6 +58,8 @@ ALGORITHM, NULL, NUMBER = "30030601ff", "0500", "020105"
         pytest.param(_sequence(VERSION_0, "3000", _octets(4, 1)), False, id="no algorithm"),
         pytest.param(_sequence(VERSION_0, "30850000000003", _octets(4, 1)), False, id="no element behind the version"),
         pytest.param(_sequence(VERSION_0, "30800601ff0000", _octets(4, 1)), True, id="algorithm in BER"),
+        pytest.param(_sequence(VERSION_0, _of_parts(98), _octets(4, 1)), True, id="algorithm of 98 parts in BER"),
+        pytest.param(_sequence(VERSION_0, _of_parts(99), _octets(4, 1)), False, id="more parts than an algorithm has"),
         pytest.param(_sequence(VERSION_0, "30800601ff0000", NULL), False, id="algorithm in BER, and no key"),
         pytest.param(_sequence("020102", ALGORITHM, _octets(4, 1)), False, id="version 2"),
         pytest.param(bytes.fromhex("3080" + VERSION_0 + "3080060155" + "0000" + "0401ff0000"), True, id="all in BER"),

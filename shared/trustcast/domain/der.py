@@ -22,13 +22,15 @@ SET = 0x31
 CONTEXT_0 = 0xA0
 CONTEXT_1 = 0xA1
 
+MOST_ELEMENTS = 1000
+"""Among which the end of an indefinite length is looked for."""
+
 _CONSTRUCTED = 0x20
 _LONG_FORM = 0x80
 _LONGEST_LENGTH = 4
 _INDEFINITE = b"\x80"
 _END_OF_CONTENTS = b"\0\0"
 _MOST_LEVELS = 8
-_MOST_ELEMENTS = 1000
 
 
 class IndefiniteLengthError(ValueError):
@@ -72,17 +74,17 @@ def has_indefinite_length(data: bytes, at: int = 0) -> bool:
     return data[at + 1 : at + 2] == _INDEFINITE
 
 
-def ber_element(data: bytes, at: int = 0) -> Element:
+def ber_element(data: bytes, at: int = 0, *, at_most: int = MOST_ELEMENTS) -> Element:
     """The same as `element`, also where the length is indefinite, and those of what is inside (X.690, 8.1.3.6).
 
     Goes once through what stands on its levels with indefinite lengths, without looking into anything else. Raises
-    ValueError where the end is not among the first thousand elements, `IndefiniteLengthError` where the length of a
+    ValueError where the end is not among the first `at_most` elements, `IndefiniteLengthError` where the length of a
     primitive element is indefinite, or those of more than 8 in each other.
     """
     if not has_indefinite_length(data, at):
         return element(data, at)
     opened, here = 0, at
-    for _ in range(_MOST_ELEMENTS):
+    for _ in range(at_most):
         if has_indefinite_length(data, here):
             opened, here = opened + 1, here + 2
             if opened > _MOST_LEVELS or not data[here - 2] & _CONSTRUCTED:

@@ -75,6 +75,8 @@ _VERSIONED = re.compile(
 _SEC1_OCTETS = range(14, 73)
 _LEAST_RSA_OCTETS = 32
 _MOST_LOOKALIKES = 100
+# Of an algorithm or a key in BER, which have a few; to go through more behind each of the lookalikes takes a second.
+_MOST_PARTS = 100
 
 _BLOCK = re.compile(rb"-----BEGIN (CERTIFICATE|PKCS7|CMS)-----([A-Za-z0-9+/\r\n]{64,}+={0,2}+[\r\n]*+)-----END \1-----")
 # To find out that there is no run takes a tenth of the time with each byte's kind in its place.
@@ -174,7 +176,7 @@ def _is_key_after_version(data: bytes, at: int) -> bool:
     What is cut off behind the second element counts as a key: a line of a quoted mail holds no more of it.
     """
     try:
-        second = asn1.ber_element(data, at)
+        second = asn1.ber_element(data, at, at_most=_MOST_PARTS)
     except ValueError:
         return False
     is_cut_off = data.find(_END_OF_PART, at, second.end + len(_END_OF_PART)) >= 0
